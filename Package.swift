@@ -1,0 +1,86 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Tests are built with these: they plant raw bytes on purpose, so memory safety is not marked in them.
+let checked: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// The compiler guards the house: what we ship is built with these.
+let strict: [SwiftSetting] = checked + [.strictMemorySafety()]
+
+/// The shim runs where no libc exists and brings none along: Embedded Swift, whole module, statically linked
+/// with nothing. A stack protector would need a C library's thread-local storage.
+let embedded: [SwiftSetting] = [
+    .enableExperimentalFeature("Embedded"),
+    .unsafeFlags(["-wmo", "-Osize", "-Xfrontend", "-disable-stack-protector"]),
+]
+
+let package = Package(
+    name: "secretfs",
+    products: [
+        .executable(name: "secretfs", targets: ["CLI"]),
+        .executable(name: "secretfs-env", targets: ["EnvShim"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CLinux"),
+        .target(name: "Secrets", swiftSettings: strict),
+        .target(name: "Fuse", dependencies: ["CFuse", "CLinux"], swiftSettings: strict),
+        .target(name: "SecretFS", dependencies: ["Secrets", "Fuse"], swiftSettings: strict),
+        .target(
+            name: "Store",
+            dependencies: ["Secrets", "COpenSSL", "CLinux", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "EnvShim", dependencies: ["CShim"], swiftSettings: embedded,
+            linkerSettings: [
+                .unsafeFlags([
+                    "-Xclang-linker", "-static", "-Xclang-linker", "-nostdlib", "-Xlinker", "--strip-all",
+                ])
+            ]),
+        .target(name: "CShim"),
+        .executableTarget(
+            name: "CLI",
+            dependencies: [
+                "Secrets", "Fuse", "SecretFS", "Store", "CLinux",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "SealBench", dependencies: ["Store", "Secrets", "COpenSSL"],
+            path: "scripts/bench.d/SealBench",
+            swiftSettings: strict),
+        // What the benchmarks measure of the store without a command around it.
+        .executableTarget(
+            name: "StoreBench", dependencies: ["Store", "Secrets"], path: "scripts/bench.d/StoreBench",
+            swiftSettings: strict),
+        .testTarget(name: "SecretsTests", dependencies: ["Secrets"], swiftSettings: checked),
+        .executableTarget(
+            name: "TestTreeServer", dependencies: ["Fuse", "CLinux"], path: "Tests/TestTreeServer",
+            swiftSettings: checked),
+        .testTarget(
+            name: "FuseTests", dependencies: ["Fuse", "CLinux", "TestTreeServer"], swiftSettings: checked),
+        .testTarget(
+            name: "SecretFSTests", dependencies: ["SecretFS", "Secrets", "Fuse"], swiftSettings: checked),
+        .testTarget(
+            name: "StoreTests", dependencies: ["Store", "Secrets", "TestStoreWriter"],
+            resources: [.copy("Fixtures")],
+            swiftSettings: checked),
+        // A second process for the tests of the store.
+        .executableTarget(
+            name: "TestStoreWriter", dependencies: ["Store"], path: "Tests/TestStoreWriter",
+            swiftSettings: checked),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,76 @@
+import Dispatch
+import Fuse
+import Logging
+import Store
+import Synchronization
+
+/// The parts of a running agent: the store, what follows its changes, the mounts, the socket.
+final class Agent: Sendable {
+    private let server: AgentServer
+    private let mounts: ServedMounts
+    private let loop: SessionLoop
+    private let following: Following
+    private let accepting = DispatchQueue(label: "accept")
+    private let idle: IdleTimer?
+
+    init(
+        _ store: SecretStore, _ state: StateDirectory, _ signals: StopSignals, _ log: Logger,
+        exitWhenIdle: Int?
+    ) throws {
+        let socket = try AgentSocket.listen(state)
+        let idle = exitWhenIdle.map { IdleTimer(seconds: $0) { signals.stop() } }
+        do {
+            loop = try SessionLoop()
+        } catch {
+            throw Failure(.system, "the agent's threads cannot be started: \(error)")
+        }
+        let mounts = ServedMounts(store, loop, log) { isUsed in isUsed ? idle?.cancel() : idle?.restart() }
+        self.mounts = mounts
+        self.idle = idle
+        server = AgentServer(socket, mounts, log) { signals.stop() }
+        following = try Following(
+            store, onChange: { affected in mounts.refresh(affected) },
+            onProblem: { problem in
+                log.error(
+                    "changes cannot be read; trying again",
+                    metadata: ["reason": "\(Failure(problem).message)"])
+            })
+    }
+
+    func start() {
+        let server = server
+        accepting.async { server.run() }
+        idle?.restart()
+    }
+
+    /// Unmounts, ends every session, and returns when nothing runs any more.
+    func stop() {
+        server.close()
+        following.cancel()
+        mounts.close()
+        loop.stop()
+    }
+}
+
+/// Fires when the agent has had no mount for a while.
+final class IdleTimer: Sendable {
+    private let seconds: Int
+    private let onIdle: @Sendable () -> Void
+    private let generation = Atomic(0)
+
+    init(seconds: Int, onIdle: @escaping @Sendable () -> Void) {
+        self.seconds = seconds
+        self.onIdle = onIdle
+    }
+
+    /// Starts to count again.
+    func restart() {
+        let mine = generation.add(1, ordering: .relaxed).newValue
+        DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(seconds)) { [self] in
+            if generation.load(ordering: .relaxed) == mine { onIdle() }
+        }
+    }
+
+    /// A mount came.
+    func cancel() { generation.add(1, ordering: .relaxed) }
+}

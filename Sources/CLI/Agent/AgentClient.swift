@@ -1,0 +1,68 @@
+import Fuse
+import Glibc
+
+/// A command's side of the agent's socket: one request, one answer, one connection each.
+struct AgentClient {
+    let state: StateDirectory
+
+    /// - Returns: nil if no agent runs.
+    func status() throws(Failure) -> AgentStatus? {
+        guard let answer = try ask(.status) else { return nil }
+        guard case .status(let status) = answer else { throw unexpected }
+        return status
+    }
+
+    /// - Returns: nil if no agent runs.
+    func mounts() throws(Failure) -> [ServedMountReport]? {
+        var all: [ServedMountReport] = []
+        while true {
+            guard let answer = try ask(.mounts(skip: all.count)) else { return nil }
+            guard case .mounts(let page) = answer else { throw unexpected }
+            if page.isEmpty { return all }
+            all += page
+        }
+    }
+
+    /// Asks the agent to serve what is mounted.
+    func serve(_ request: ServeRequest, _ mounted: Mounted) throws(Failure) {
+        var descriptors = [mounted.descriptor]
+        if let keeper = mounted.keeper { descriptors.append(keeper) }
+        guard let answer = try ask(.serve(request), descriptors) else {
+            throw Failure(.unavailable, "the agent has just ended", hint: "try again")
+        }
+        guard case .done = answer else { throw unexpected }
+    }
+
+    /// - Returns: false if no agent runs.
+    func stop() throws(Failure) -> Bool {
+        guard let answer = try ask(.stop) else { return false }
+        guard case .done = answer else { throw unexpected }
+        return true
+    }
+
+    private var unexpected: Failure {
+        Failure(.unavailable, "the agent answered something else than was asked")
+    }
+
+    /// What the agent gets is a mount: it must be this user's own agent, or root's.
+    private func checkAgent(_ socket: OwnedDescriptor) throws(Failure) {
+        guard let peer = try? DescriptorPassing.peer(of: socket.raw), peer.uid == geteuid() || peer.uid == 0
+        else {
+            throw Failure(
+                .denied, "the agent of \(state.path) runs as another user",
+                hint: "use that user, or another --state")
+        }
+    }
+
+    private func ask(_ request: AgentRequest, _ descriptors: [Int32] = []) throws(Failure) -> AgentAnswer? {
+        guard let socket = try AgentSocket.connect(state) else { return nil }
+        AgentSocket.setTimeout(socket, seconds: AgentSocket.answerSeconds)
+        if !descriptors.isEmpty { try checkAgent(socket) }
+        try AgentMessage.send(request, descriptors: descriptors, over: socket)
+        let (answer, _) = try AgentMessage.receive(AgentAnswer.self, over: socket)
+        if case .failure(let status, let message, let hint) = answer {
+            throw Failure(ExitStatus(rawValue: status) ?? .unavailable, message, hint: hint)
+        }
+        return answer
+    }
+}

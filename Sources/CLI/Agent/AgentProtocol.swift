@@ -1,0 +1,58 @@
+import FoundationEssentials
+import Store
+
+/// What is said over the agent's socket: one request, one answer, as JSON behind a length. No value ever
+/// goes this way; a mount's FUSE descriptor goes with the request that asks to serve it.
+enum AgentRequest: Codable {
+    case status
+    /// Sorted by mount point; a page that starts after `skip` of them, empty after the last.
+    case mounts(skip: Int)
+    /// Comes with the mounted FUSE descriptor, and where `fusermount3` mounted, with its socket.
+    case serve(ServeRequest)
+    /// Unmount everything and end.
+    case stop
+}
+
+struct ServeRequest: Codable {
+    let algorithm: String
+    /// Where it is mounted, for people and for the agent's clean stop; in the caller's mount namespace.
+    let mountPoint: String
+    let uid: UInt32
+    let gid: UInt32
+    let fileMode: UInt16
+    /// In a mount namespace of its own: nobody but the program sees it.
+    let isPrivate: Bool
+}
+
+enum AgentAnswer: Codable {
+    case done
+    case status(AgentStatus)
+    case mounts([ServedMountReport])
+    case failure(status: Int32, message: String, hint: String?)
+}
+
+struct AgentStatus: Codable {
+    let version: String
+    let pid: Int32
+    let mounts: Int
+    let started: String
+}
+
+/// The JSON of `mounts`.
+struct ServedMountReport: Codable {
+    let mountPoint: String
+    let algorithm: String
+    let entries: Int
+    let generation: UInt64
+    let uid: UInt32
+    let gid: UInt32
+    let mode: String
+    let isPrivate: Bool
+    let since: String
+}
+
+extension AgentAnswer {
+    init(_ failure: Failure) {
+        self = .failure(status: failure.status.rawValue, message: failure.message, hint: failure.hint)
+    }
+}

@@ -1,0 +1,123 @@
+import CLinux
+import Fuse
+import Glibc
+import Logging
+import SecretFS
+import Secrets
+import Synchronization
+
+/// Answers commands on the agent's socket, each connection on a thread of its own: a command that stops in
+/// the middle holds up nobody.
+final class AgentServer: Sendable {
+    private static let maximumConnections = 64
+    private static let pageCount = 200
+
+    private let socket: OwnedDescriptor
+    private let mounts: ServedMounts
+    private let log: Logger
+    private let started = Timestamp.now()
+    private let connections = Atomic(0)
+    private let onStop: @Sendable () -> Void
+
+    init(
+        _ socket: OwnedDescriptor, _ mounts: ServedMounts, _ log: Logger,
+        onStop: @escaping @Sendable () -> Void
+    ) {
+        self.socket = socket
+        self.mounts = mounts
+        self.log = log
+        self.onStop = onStop
+    }
+
+    /// Accepts until the socket is shut down.
+    func run() {
+        while true {
+            let accepted = linux_accept(socket.raw)
+            if accepted < 0 {
+                switch errno {
+                case EINTR, ECONNABORTED: continue
+                case EMFILE, ENFILE, ENOMEM:
+                    log.error("no descriptor for a command; waiting")
+                    usleep(100_000)
+                    continue
+                default: return
+                }
+            }
+            let connection = OwnedDescriptor(accepted)
+            AgentSocket.setTimeout(connection, seconds: 10)
+            guard isAllowed(connection) else { continue }
+            guard connections.add(1, ordering: .relaxed).newValue <= Self.maximumConnections else {
+                connections.subtract(1, ordering: .relaxed)
+                continue
+            }
+            do {
+                try Thread(named: "command") { [self] in
+                    answer(connection)
+                    connections.subtract(1, ordering: .relaxed)
+                }.detach()
+            } catch {
+                connections.subtract(1, ordering: .relaxed)
+                log.error("no thread for a command", metadata: ["reason": "\(error)"])
+            }
+        }
+    }
+
+    func close() { shutdown(socket.raw, Int32(SHUT_RDWR)) }
+
+    /// The socket's mode says so already; this holds where a folder was opened by mistake.
+    private func isAllowed(_ connection: OwnedDescriptor) -> Bool {
+        guard let peer = try? DescriptorPassing.peer(of: connection.raw) else { return false }
+        guard peer.uid == geteuid() || peer.uid == 0 else {
+            log.warning("a command of another user was refused", metadata: ["uid": "\(peer.uid)"])
+            return false
+        }
+        return true
+    }
+
+    private func answer(_ connection: OwnedDescriptor) {
+        do {
+            let (request, descriptors) = try AgentMessage.receive(AgentRequest.self, over: connection)
+            let answer: AgentAnswer
+            do {
+                answer = try self.answer(request, descriptors)
+            } catch {
+                answer = AgentAnswer(Failure(any: error))
+            }
+            try AgentMessage.send(answer, over: connection)
+            if case .stop = request { onStop() }
+        } catch {
+            log.debug("a command was not answered", metadata: ["reason": "\(error.message)"])
+        }
+    }
+
+    private func answer(_ request: AgentRequest, _ descriptors: [OwnedDescriptor]) throws -> AgentAnswer {
+        switch request {
+        case .status:
+            return .status(
+                AgentStatus(
+                    version: SecretFSCommand.version, pid: getpid(), mounts: mounts.count,
+                    started: started.description))
+        case .mounts(let skip):
+            return .mounts(
+                mounts.mounts.dropFirst(max(0, skip)).prefix(Self.pageCount).map(ServedMountReport.init))
+        case .serve(let request):
+            guard let device = descriptors.first else {
+                throw Failure(.badInput, "no FUSE descriptor came with the request")
+            }
+            try mounts.serve(request, on: device, keeper: descriptors.dropFirst().first)
+            return .done
+        case .stop:
+            return .done
+        }
+    }
+}
+
+extension ServedMountReport {
+    init(_ mount: ServedMounts.Mount) {
+        self.init(
+            mountPoint: mount.request.mountPoint, algorithm: mount.algorithm.description,
+            entries: mount.tree.entryCount, generation: mount.tree.generation, uid: mount.request.uid,
+            gid: mount.request.gid, mode: "0" + String(mount.request.fileMode, radix: 8),
+            isPrivate: mount.request.isPrivate, since: mount.since.description)
+    }
+}

@@ -1,0 +1,196 @@
+import Fuse
+import Logging
+import SecretFS
+import Secrets
+import Store
+import Synchronization
+
+/// The mounts that this agent serves, and the path of every change into them.
+final class ServedMounts: Sendable {
+    struct Mount: Sendable {
+        let request: ServeRequest
+        let algorithm: AlgorithmName
+        let since: Timestamp
+        let tree: AlgorithmTree
+        let session: Session
+    }
+    private struct State {
+        var mounts: [Session.ID: Mount] = [:]
+        var byAlgorithm: [AlgorithmName: Set<Session.ID>] = [:]
+        var isClosed = false
+    }
+
+    private let store: SecretStore
+    private let loop: SessionLoop
+    private let log: Logger
+    private let state = Mutex(State())
+    /// Told that there is a first mount, or that the last one has gone.
+    private let onUse: @Sendable (_ isUsed: Bool) -> Void
+
+    init(
+        _ store: SecretStore, _ loop: SessionLoop, _ log: Logger,
+        onUse: @escaping @Sendable (_ isUsed: Bool) -> Void
+    ) {
+        self.store = store
+        self.loop = loop
+        self.log = log
+        self.onUse = onUse
+    }
+
+    var count: Int { state.withLock { $0.mounts.count } }
+
+    /// By mount point.
+    var mounts: [Mount] {
+        state.withLock { Array($0.mounts.values) }.sorted { $0.request.mountPoint < $1.request.mountPoint }
+    }
+
+    /// Serves `request` on `descriptor`; `keeper` is what fusermount3 needs open as long as it is served.
+    func serve(_ request: ServeRequest, on descriptor: OwnedDescriptor, keeper: OwnedDescriptor?) throws {
+        let name = try AlgorithmName(request.algorithm)
+        guard let attributes = MountAttributes(uid: request.uid, gid: request.gid, fileMode: request.fileMode)
+        else {
+            throw Failure(.badInput, "mode 0\(String(request.fileMode, radix: 8)) is not some of 0444")
+        }
+        let view = try store.view(of: name)
+        let log = log
+        let seldom = Seldom()
+        let tree = AlgorithmTree(view, attributes: attributes) { file, refusal in
+            guard seldom.allows("\(file) \(refusal)") else { return }
+            log.error(
+                "a file cannot be opened",
+                metadata: ["algorithm": "\(name)", "file": "\(file)", "reason": "\(refusal)"])
+        }
+        try add(descriptor, keeper, tree, request, name)
+        log.info(
+            "mounted", metadata: ["algorithm": "\(name)", "mount-point": "\(printable(request.mountPoint))"])
+        // A change between reading the view and being in the table was told to the others only.
+        refresh(.some([name]))
+    }
+
+    private func add(
+        _ descriptor: OwnedDescriptor, _ keeper: OwnedDescriptor?, _ tree: AlgorithmTree,
+        _ request: ServeRequest,
+        _ name: AlgorithmName
+    ) throws {
+        // Under the lock, so that a mount that ends at once is in the table before it is taken out.
+        try state.withLock { state in
+            guard !state.isClosed else {
+                throw Failure(.unavailable, "the agent is stopping", hint: "try again")
+            }
+            let ended = EndNotice()
+            let session: Session
+            do throws(SessionError) {
+                session = try loop.add(descriptor.release(), keeper: keeper?.release(), serving: tree) {
+                    [weak self] end in
+                    self?.remove(ended, end)
+                }
+            } catch .tooManySessions {
+                throw Failure(
+                    .system, "this agent serves \(state.mounts.count) mounts and can serve no more",
+                    hint: "unmount some, or use a second state folder with an agent of its own")
+            } catch {
+                throw Failure(.system, "the mount cannot be served: \(error)")
+            }
+            ended.id.withLock { $0 = session.id }
+            state.mounts[session.id] = Mount(
+                request: request, algorithm: name, since: .now(), tree: tree, session: session
+            )
+            state.byAlgorithm[name, default: []].insert(session.id)
+            if state.mounts.count == 1 { onUse(true) }
+        }
+    }
+
+    /// Which session ended: known only after `add` returned it.
+    private final class EndNotice: Sendable {
+        let id = Mutex<Session.ID?>(nil)
+    }
+
+    private func remove(_ notice: EndNotice, _ end: SessionEnd) {
+        let gone = state.withLock { state -> Mount? in
+            guard let id = notice.id.withLock({ $0 }), let mount = state.mounts.removeValue(forKey: id) else {
+                return nil
+            }
+            state.byAlgorithm[mount.algorithm]?.remove(id)
+            if state.byAlgorithm[mount.algorithm]?.isEmpty == true {
+                state.byAlgorithm[mount.algorithm] = nil
+            }
+            if state.mounts.isEmpty { onUse(false) }
+            return mount
+        }
+        if let gone {
+            log.info(
+                "unmounted",
+                metadata: [
+                    "algorithm": "\(gone.algorithm)", "mount-point": "\(printable(gone.request.mountPoint))",
+                    "end": "\(end)",
+                ])
+        }
+    }
+
+    // MARK: Changes
+
+    /// Reads what changed, once for each algorithm, and shows it in its mounts.
+    func refresh(_ affected: AffectedAlgorithms) {
+        let mounted = state.withLock { Set($0.byAlgorithm.keys) }
+        let names: Set<AlgorithmName> =
+            switch affected {
+            case .all: mounted
+            case .some(let names): names.intersection(mounted)
+            }
+        for name in names {
+            do {
+                publish(try currentView(of: name), of: name)
+            } catch {
+                // The mounts go on showing what they have: a record that does not open shows nothing new.
+                log.error(
+                    "a change cannot be shown",
+                    metadata: ["algorithm": "\(name)", "reason": "\(Failure(any: error).message)"])
+            }
+        }
+    }
+
+    private func currentView(of name: AlgorithmName) throws(StoreError) -> AlgorithmView {
+        do {
+            return try store.view(of: name)
+        } catch .algorithmMissing {
+            // Deleted: its mounts stay, and show that nothing is left.
+            return AlgorithmView(generation: try store.revision().rawValue, modified: .now(), entries: [])
+        }
+    }
+
+    private func publish(_ view: AlgorithmView, of name: AlgorithmName) {
+        let mounts = state.withLock { state in (state.byAlgorithm[name] ?? []).compactMap { state.mounts[$0] }
+        }
+        for mount in mounts {
+            let stale = mount.tree.publish(view)
+            for name in stale { mount.session.invalidate(name: name.name, in: .root) }
+            // The directory's time. Its attributes are kept by the kernel too: every open looks at its mode.
+            if !stale.isEmpty { mount.session.invalidate(.root, data: false) }
+        }
+    }
+
+    // MARK: Stopping
+
+    /// No more mounts; those that are there are unmounted where this process can see them, then ended.
+    func close() {
+        let mounts = state.withLock { state in
+            state.isClosed = true
+            return Array(state.mounts.values)
+        }
+        let visible = (try? MountTable.current().ours) ?? []
+        for mount in mounts {
+            if !mount.request.isPrivate, visible.contains(where: { $0.point == mount.request.mountPoint }) {
+                do {
+                    try Mounting.detach(mount.request.mountPoint)
+                } catch {
+                    log.error(
+                        "cannot unmount",
+                        metadata: [
+                            "mount-point": "\(printable(mount.request.mountPoint))", "reason": "\(error)",
+                        ])
+                }
+            }
+            loop.remove(mount.session)
+        }
+    }
+}

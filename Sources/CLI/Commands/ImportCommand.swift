@@ -1,0 +1,60 @@
+import ArgumentParser
+import Glibc
+import Secrets
+import Store
+
+struct ImportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import",
+        abstract: "Create all secrets of a .env file at once, or none of them.",
+        discussion: """
+            The names are shown first; on a terminal it then asks. Values are never shown.
+            Examples:
+              secretfs import nlp/Summarizer .env --dry-run
+              secretfs import nlp/Summarizer .env --update --yes
+            """)
+    @OptionGroup var state: StateOptions
+    @Argument(help: "OWNER/NAME.") var algorithm: String
+    @Argument(help: "The .env file; - is standard input.") var file: String
+    @Flag(help: "A name that exists gets the new value as its next version.") var update = false
+    @Flag(help: "Show what would be done, and do nothing.") var dryRun = false
+    @Flag(help: "Do not ask.") var yes = false
+    @Option(help: "env (file and variable) or file (file only).") var delivery = "env"
+    @Option(help: ArgumentHelp("Insist on a name that can make programs run other code.", valueName: "name"))
+    var allowName: [String] = []
+
+    func run() throws {
+        let algorithm = try AlgorithmName(algorithm)
+        let allowed = Set(try allowName.map { try EnvironmentName($0) })
+        let delivery = try parsed(delivery: delivery)
+        let store = try state.openStore()
+        let present = Set(try store.algorithm(algorithm).1.map(\.name))
+        let source = try ValueInput.contents(of: file, maximum: Self.maximumCount)
+        let secrets = try DotEnv.parse(source).map { variable in
+            NewSecret(
+                name: variable.name, displayName: try DisplayName(String(variable.name.text.prefix(128))),
+                about: try Description(""), delivery: delivery, value: variable.value)
+        }
+        guard !secrets.isEmpty else {
+            throw Failure(.badInput, "there is no NAME=value in \(printable(file))")
+        }
+        let plan = secrets.map { secret in
+            let mark = !present.contains(secret.name) ? "create" : update ? "update" : "exists"
+            return "\(mark)  \(secret.name)  \(secret.value.count) bytes"
+        }
+        Output.line(plan.joined(separator: "\n"))
+        if dryRun { return Output.line("Nothing was changed.") }
+        if !yes, file != "-", isatty(STDIN_FILENO) == 1 {
+            let question = "Import \(secrets.count) secret(s) into \(algorithm)?"
+            guard Confirmation.ask(question) else {
+                throw Failure(.usage, "not confirmed; nothing was changed")
+            }
+        }
+        let existing: ExistingSecrets = update ? .update : .refuse
+        try store.createSecrets(secrets, of: algorithm, existing: existing, allowing: allowed)
+        Output.line("Imported \(secrets.count) secret(s) into \(algorithm).")
+    }
+
+    /// A file of 10,000 secrets fits many times; a mistaken file does not fill the memory.
+    private static let maximumCount = 64 << 20
+}

@@ -1,0 +1,68 @@
+import FoundationEssentials
+import Secrets
+import Store
+
+/// The JSON of `algorithm list` and `algorithm show` (docs/CLI.md).
+struct AlgorithmReport: Encodable {
+    let name: String
+    let id: String
+    let created: String
+    var secrets: [SecretReport]?
+
+    init(_ algorithm: Algorithm) {
+        name = algorithm.name.description
+        id = algorithm.id.uuidString.lowercased()
+        created = algorithm.created.description
+    }
+    init(_ algorithm: Algorithm, _ secrets: [Secret]) {
+        self.init(algorithm)
+        self.secrets = secrets.map(SecretReport.init)
+    }
+}
+
+/// The JSON of `secret list` and `secret show`. Never the value.
+struct SecretReport: Encodable {
+    struct VersionReport: Encodable {
+        let version: UInt32
+        let size: Int
+        let created: String
+    }
+    let name: String
+    let id: String
+    let displayName: String
+    let description: String
+    let provider: String
+    let delivery: String
+    let version: UInt32
+    let size: Int
+    let created: String
+    let modified: String
+    let versions: [VersionReport]
+
+    init(_ secret: Secret) {
+        name = secret.name.text
+        id = secret.id.uuidString.lowercased()
+        displayName = secret.displayName.text
+        description = secret.about.text
+        provider = secret.provider.text
+        delivery = secret.delivery.rawValue
+        version = secret.current.version.number
+        size = secret.current.count
+        created = secret.created.description
+        modified = secret.modified.description
+        versions = secret.versions.map {
+            VersionReport(version: $0.version.number, size: $0.count, created: $0.created.description)
+        }
+    }
+
+    static func table(_ secrets: [Secret]) {
+        Output.table(
+            ["NAME", "VERSION", "BYTES", "DELIVERY", "UPDATED", "DISPLAY NAME"],
+            secrets.map { secret in
+                [
+                    secret.name.text, secret.current.version.description, String(secret.current.count),
+                    secret.delivery.rawValue, secret.current.created.description, secret.displayName.text,
+                ]
+            })
+    }
+}

@@ -1,0 +1,131 @@
+import ArgumentParser
+import CLinux
+import FoundationEssentials
+import Fuse
+import Glibc
+import SecretFS
+import Secrets
+
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run a program with an algorithm's secrets, in a mount that only it sees.",
+        discussion: """
+            The program gets each secret as an environment variable and as a file in the directory that \
+            SECRETFS_DIRECTORY names. The mount is in a mount namespace of its own and ends with the program and its \
+            children. This process becomes the program: same pid, its signals and exit status.
+            Examples:
+              secretfs run nlp/Summarizer -- python3 algorithm.py
+              secretfs run nlp/Summarizer --clear --only MYSQL_PASSWORD -- /usr/bin/env
+            """)
+    @OptionGroup var state: StateOptions
+    @OptionGroup var owner: OwnerOptions
+    @Argument(help: "OWNER/NAME.") var algorithm: String
+    @Option(help: "Only these variables (A,B).") var only: String?
+    @Option(help: "Fail before the program starts if one of these is missing (A,B).") var require: String?
+    @Option(help: "Give variable OLD the name NEW (NEW=OLD).") var rename: [String] = []
+    @Option(help: "Put this before each variable's name.") var prefix: String?
+    @Option(help: ArgumentHelp("Insist on a name that can make programs run other code.", valueName: "name"))
+    var allowName: [String] = []
+    @Flag(help: "Start from an empty environment.") var clear = false
+    @Option(help: "With --clear: keep these inherited variables (A,B).") var keep: String?
+    @Flag(help: "An inherited variable wins over a secret of its name.") var keepInherited = false
+    @Argument(parsing: .postTerminator, help: "The program and its arguments, after --.") var program:
+        [String]
+
+    func validate() throws {
+        guard !program.isEmpty else {
+            throw ValidationError("no program: secretfs run OWNER/NAME -- PROGRAM")
+        }
+    }
+
+    func run() throws {
+        let name = try AlgorithmName(algorithm)
+        let attributes = try owner.parsed()
+        let shim = try Shim.path()
+        let serving = Serving(options: state)
+        let hasStartedAgent = try serving.prepare()
+        // Only a process without threads enters a user namespace, and to start an agent the store was opened,
+        // which starts some. The same process begins again, and finds the agent.
+        if hasStartedAgent, geteuid() != 0 { try become("/proc/self/exe", CommandLine.arguments) }
+        let directory = try mountFolder()
+        try enterPrivateNamespace()
+        try serving.mount(name, at: directory, attributes, isPrivate: true)
+        unsafe setenv("SECRETFS_DIRECTORY", directory, 1)
+        try become(shim, [shim] + shimOptions(name) + [directory, "--"] + program)
+    }
+
+    /// The same folder for everybody: each program sees its own mount there.
+    private func mountFolder() throws(Failure) -> String {
+        let environment = ProcessInfo.processInfo.environment
+        let path: String
+        if geteuid() == 0 {
+            path = MountFolder.base + "/self"
+            try MountFolder.makeOurs(path)
+        } else {
+            let base = environment["XDG_RUNTIME_DIR"].map { $0 + "/secretfs" }
+            let folder = try state.directory.path
+            path = (base ?? folder) + "/self"
+            do {
+                try FileManager.default.createDirectory(
+                    atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            } catch {
+                throw Failure(.io, "\(path) cannot be made: \(errnoText())")
+            }
+        }
+        return path
+    }
+
+    private func enterPrivateNamespace() throws(Failure) {
+        // The kernel gives /proc/self of a process that cannot be dumped to root, and a user's uid map is
+        // written there. No value and no key is in this process's memory at this point.
+        if geteuid() != 0 { linux_set_dumpable(1) }
+        defer { linux_set_dumpable(0) }
+        do {
+            try PrivateNamespace.enter()
+        } catch {
+            switch error {
+            case .userNamespacesNotPermitted(let errno):
+                throw Failure(
+                    .denied, "this user may not make a user namespace: \(errnoText(errno))",
+                    hint: "use secretfs mount and secretfs-env, or run as root")
+            case .severalThreads:
+                throw Failure(.system, "a user namespace cannot be entered by a process with threads")
+            case .system(let call, let errno): throw Failure(.system, "\(call): \(errnoText(errno))")
+            }
+        }
+    }
+
+    private func shimOptions(_ name: AlgorithmName) -> [String] {
+        var options: [String] = []
+        if let only { options.append("--only=\(only)") }
+        if let require { options.append("--require=\(require)") }
+        options += rename.map { "--rename=\($0)" }
+        if let prefix { options.append("--prefix=\(prefix)") }
+        options += allowName.map { "--allow-name=\($0)" }
+        if clear { options.append("--clear") }
+        if let keep { options.append("--keep=\(keep)") }
+        if keepInherited { options.append("--keep-inherited") }
+        return options
+    }
+
+    private func become(_ path: String, _ arguments: [String]) throws(Failure) -> Never {
+        Hygiene.restoreForProgram()
+        _ = unsafe withCStrings(arguments) { unsafe execv(path, $0) }
+        throw Failure(.unavailable, "\(path) cannot be started: \(errnoText())")
+    }
+}
+
+/// Where `secretfs-env` is: beside this program, as it is installed and built.
+enum Shim {
+    static func path() throws(Failure) -> String {
+        guard let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else {
+            throw Failure(.system, "/proc is not mounted")
+        }
+        let path = own.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/secretfs-env"
+        guard Files.isExecutable(path) else {
+            throw Failure(.unavailable, "\(path) is missing", hint: "install secretfs-env beside secretfs")
+        }
+        return path
+    }
+}

@@ -1,0 +1,164 @@
+import ArgumentParser
+import FoundationEssentials
+import Secrets
+import Store
+
+struct SecretCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "secret", abstract: "Create, update, list, show and delete secrets.",
+        subcommands: [Create.self, Update.self, List.self, Show.self, Delete.self])
+
+    /// Which secret, in every command but `list`.
+    struct Subject: ParsableArguments {
+        @Argument(help: "OWNER/NAME.") var algorithm: String
+        @Argument(help: "The environment variable's name.") var name: String
+
+        func parsed() throws -> (AlgorithmName, EnvironmentName) {
+            (try AlgorithmName(algorithm), try EnvironmentName(name))
+        }
+    }
+
+    /// Where the value comes from.
+    struct Source: ParsableArguments {
+        @Option(help: ArgumentHelp("Read the value from a file (- is standard input).", valueName: "file"))
+        var valueFile: String?
+        @Flag(help: "Drop one newline at the value's end.") var chomp = false
+
+        func read(_ name: EnvironmentName) throws -> SecretValue {
+            try ValueInput.read(path: valueFile, prompt: "Value of \(name): ", chomp: chomp)
+        }
+    }
+
+    struct Create: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Create a secret. The value is asked for, or read from standard input or a file.",
+            discussion: """
+                Examples:
+                  secretfs secret create nlp/Summarizer MYSQL_PASSWORD --name "MySQL password"
+                  printf %s "$(pwgen 32 1)" | secretfs secret create nlp/Summarizer API_TOKEN
+                  secretfs secret create nlp/Summarizer TLS_KEY --value-file key.pem --delivery file
+                """)
+        @OptionGroup var state: StateOptions
+        @OptionGroup var subject: Subject
+        @OptionGroup var source: Source
+        @Option(name: .customLong("name"), help: "What people call it. Default: the variable's name.")
+        var displayName: String?
+        @Option(help: "What it is for.") var description = ""
+        @Option(help: "env (file and variable) or file (file only).") var delivery = "env"
+        @Option(
+            help: ArgumentHelp("Insist on a name that can make programs run other code.", valueName: "name"))
+        var allowName: [String] = []
+
+        func run() throws {
+            let (algorithm, name) = try subject.parsed()
+            let displayName = try DisplayName(
+                self.displayName ?? String(name.text.prefix(DisplayName.maximumCount)))
+            let about = try Description(description)
+            let delivery = try parsed(delivery: delivery)
+            let allowed = Set(try allowName.map { try EnvironmentName($0) })
+            let store = try state.openStore()
+            let secret = NewSecret(
+                name: name, displayName: displayName, about: about, delivery: delivery,
+                value: try source.read(name))
+            let made = try store.createSecrets([secret], of: algorithm, allowing: allowed)
+            Output.line("Created \(name) of \(algorithm): version 1, \(made[0].current.count) bytes.")
+        }
+    }
+
+    struct Update: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Replace a secret's value, or change what people call it.",
+            discussion: """
+                The new value shows in every mount at once. Without --metadata-only the value is asked for, or read \
+                from standard input or a file.
+                Example:
+                  secretfs secret update nlp/Summarizer MYSQL_PASSWORD --value-file new-password
+                """)
+        @OptionGroup var state: StateOptions
+        @OptionGroup var subject: Subject
+        @OptionGroup var source: Source
+        @Option(name: .customLong("name"), help: "What people call it.") var displayName: String?
+        @Option(help: "What it is for.") var description: String?
+        @Option(help: "env (file and variable) or file (file only).") var delivery: String?
+        @Flag(help: "Keep the value.") var metadataOnly = false
+
+        func run() throws {
+            let (algorithm, name) = try subject.parsed()
+            var update = SecretUpdate(
+                displayName: try displayName.map { try DisplayName($0) },
+                about: try description.map { try Description($0) },
+                delivery: try delivery.map { try parsed(delivery: $0) })
+            let store = try state.openStore()
+            // Before a value is asked for: a typing error in the name should not cost a value.
+            _ = try store.secret(name, of: algorithm)
+            if !metadataOnly { update.value = try source.read(name) }
+            let made = try store.updateSecret(name, of: algorithm, update)
+            let current = made.current
+            Output.line(
+                "Updated \(name) of \(algorithm): version \(current.version), \(current.count) bytes.")
+        }
+    }
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "List an algorithm's secrets, without values.")
+        @OptionGroup var state: StateOptions
+        @Argument(help: "OWNER/NAME.") var algorithm: String
+        @Flag(help: "Print JSON.") var json = false
+
+        func run() throws {
+            let (_, secrets) = try state.openStore().algorithm(AlgorithmName(algorithm))
+            if json { return try Output.json(secrets.map(SecretReport.init)) }
+            SecretReport.table(secrets)
+        }
+    }
+
+    struct Show: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show what is known of a secret. The value is never shown.")
+        @OptionGroup var state: StateOptions
+        @OptionGroup var subject: Subject
+        @Flag(help: "Print JSON.") var json = false
+
+        func run() throws {
+            let (algorithm, name) = try subject.parsed()
+            let secret = try state.openStore().secret(name, of: algorithm)
+            if json { return try Output.json(SecretReport(secret)) }
+            let current = secret.current
+            for (label, text) in [
+                ("Name", secret.name.text), ("Display name", secret.displayName.text),
+                ("Description", secret.about.text), ("Algorithm", algorithm.description),
+                ("Id", secret.id.uuidString.lowercased()), ("Provider", secret.provider.text),
+                ("Delivery", secret.delivery.rawValue),
+                ("Version", "\(current.version), \(current.count) bytes"),
+                ("Created", secret.created.description), ("Modified", secret.modified.description),
+            ] {
+                Output.line(label + String(repeating: " ", count: 14 - label.count) + text)
+            }
+        }
+    }
+
+    struct Delete: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Delete a secret and all its versions. Cannot be undone.")
+        @OptionGroup var state: StateOptions
+        @OptionGroup var subject: Subject
+        @Flag(help: "Do not ask.") var yes = false
+
+        func run() throws {
+            let (algorithm, name) = try subject.parsed()
+            let store = try state.openStore()
+            _ = try store.secret(name, of: algorithm)
+            try Confirmation.require("Delete \(name) of \(algorithm) and all its versions?", isGiven: yes)
+            try store.deleteSecret(name, of: algorithm)
+            Output.line("Deleted \(name) of \(algorithm).")
+        }
+    }
+}
+
+func parsed(delivery: String) throws(Failure) -> Delivery {
+    guard let parsed = Delivery(rawValue: delivery) else {
+        throw Failure(.badInput, "“\(printable(delivery))” is not a delivery", hint: "env or file")
+    }
+    return parsed
+}

@@ -1,0 +1,68 @@
+import ArgumentParser
+import Secrets
+import Store
+
+struct StatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Show the store and the agent: sealed or not, engine, counts, mounts.",
+        discussion: "Asks for nothing: a store that needs a passphrase is shown as sealed.")
+    @OptionGroup var state: StateOptions
+    @Flag(help: "Print JSON.") var json = false
+
+    private struct Report: Encodable {
+        let state: String
+        let engine: String
+        /// Whether a command can open the store now, without asking anybody.
+        let sealed: Bool
+        /// Why it cannot.
+        let sealedBecause: String?
+        let rootKey: String
+        let algorithms: Int
+        let secrets: Int
+        let agent: AgentStatus?
+    }
+
+    func run() throws {
+        let report = try report()
+        if json { return try Output.json(report) }
+        Output.line("State       \(report.state)")
+        Output.line("Store       \(report.sealed ? "sealed" : "open"), root key from \(report.rootKey)")
+        if let reason = report.sealedBecause { Output.line("            \(reason)") }
+        Output.line("Engine      \(report.engine)")
+        Output.line("Algorithms  \(report.algorithms)")
+        Output.line("Secrets     \(report.secrets)")
+        guard let agent = report.agent else { return Output.line("Agent       not running") }
+        Output.line("Agent       pid \(agent.pid), \(agent.mounts) mount(s), since \(agent.started)")
+    }
+
+    private func report() throws -> Report {
+        let directory = try state.directory
+        let store = try SealedStore.open(at: directory.path)
+        let counts = try store.counts()
+        let reason = whySealed(store)
+        return Report(
+            state: directory.path, engine: store.storage.engineDescription, sealed: reason != nil,
+            sealedBecause: reason, rootKey: store.source.summary, algorithms: counts.algorithms,
+            secrets: counts.secrets, agent: try AgentClient(state: directory).status())
+    }
+
+    private func whySealed(_ store: SealedStore) -> String? {
+        do {
+            _ = try store.unseal(by: try state.rootKey(for: store.source, isQuiet: true))
+            return nil
+        } catch {
+            return Failure(any: error).message
+        }
+    }
+}
+
+extension RootKeyDescriptor {
+    var summary: String {
+        switch self {
+        case .file(let path): "the file \(printable(path))"
+        case .passphrase: "a passphrase"
+        case .credential(let name): "the systemd credential \(name)"
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import FoundationEssentials
+import Glibc
+
+/// What commands print. Tables and sentences for people, JSON for scripts (`--json`).
+enum Output {
+    static func line(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+    /// For people watching; on stderr, so that it never mixes with what scripts read.
+    static func note(_ text: String) { write("secretfs: " + text + "\n", to: STDERR_FILENO) }
+
+    static func json(_ value: some Encodable) throws(Failure) {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        guard let data = try? encoder.encode(value), let text = String(validating: data, as: UTF8.self) else {
+            throw Failure(.damaged, "the answer cannot be written as JSON")
+        }
+        line(text)
+    }
+
+    /// Columns as wide as their widest cell; the last one is not padded.
+    static func table(_ header: [String], _ rows: [[String]]) {
+        let widths = header.indices.map { column in
+            ([header] + rows).map { $0[column].count }.max() ?? 0
+        }
+        for row in [header] + rows {
+            let cells = row.enumerated().map { column, cell in
+                column == row.count - 1
+                    ? cell : cell + String(repeating: " ", count: widths[column] - cell.count)
+            }
+            line(cells.joined(separator: "  "))
+        }
+    }
+
+    /// Writes all of `text`; a reader that left (EPIPE) ends the command quietly by signal.
+    private static func write(_ text: String, to descriptor: Int32) {
+        var text = text
+        text.withUTF8 { bytes in
+            var rest = unsafe bytes[...]
+            while unsafe !rest.isEmpty {
+                let written = unsafe Glibc.write(descriptor, Array(rest), rest.count)
+                if written < 0 && errno == EINTR { continue }
+                guard written > 0 else { return }
+                unsafe rest = rest.dropFirst(written)
+            }
+        }
+    }
+
+    /// Whether colours help: on a terminal, unless NO_COLOR (no-color.org) is set.
+    static var isColourful: Bool { unsafe isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil }
+}
+
+/// Asks on the terminal before something is lost.
+enum Confirmation {
+    /// - Throws: `Failure` unless the answer is yes. Without a terminal only `isGiven` counts.
+    static func require(_ question: String, isGiven: Bool) throws(Failure) {
+        if isGiven { return }
+        guard isatty(STDIN_FILENO) == 1 else {
+            throw Failure(
+                .usage, "this cannot be undone, and there is no terminal to ask on", hint: "say so: --yes")
+        }
+        guard ask(question) else { throw Failure(.usage, "not confirmed; nothing was changed") }
+    }
+
+    static func ask(_ question: String) -> Bool {
+        var text = question + " [y/N] "
+        text.withUTF8 { bytes in _ = unsafe write(STDERR_FILENO, bytes.baseAddress, bytes.count) }
+        return ["y", "yes"].contains(readLine()?.lowercased())
+    }
+}

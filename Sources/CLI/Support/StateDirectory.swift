@@ -1,0 +1,89 @@
+import ArgumentParser
+import CLinux
+import FoundationEssentials
+import Glibc
+import Store
+
+/// `--state DIR`: where a store and its agent's socket are.
+struct StateOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The folder of the store. Default: $SECRETFS_STATE; /var/lib/secretfs for root; else $XDG_STATE_HOME/secretfs.",
+            valueName: "dir"))
+    var state: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Read the passphrase of a passphrase-protected store from a file (- is standard input).",
+            valueName: "file"))
+    var passphraseFile: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Open the store with this root key file instead of the source that the store names.",
+            valueName: "file"))
+    var rootKeyFile: String?
+
+    var directory: StateDirectory {
+        get throws(Failure) { try StateDirectory(state) }
+    }
+}
+
+/// The folder of one store: `store.db`, `root.key` unless it is elsewhere, `agent.sock`, `agent.log`.
+struct StateDirectory {
+    /// Absolute.
+    let path: String
+
+    init(_ given: String?) throws(Failure) {
+        let environment = ProcessInfo.processInfo.environment
+        func variable(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+        let chosen: String
+        if let given = given ?? variable("SECRETFS_STATE") {
+            chosen = given
+        } else if geteuid() == 0 {
+            chosen = "/var/lib/secretfs"
+        } else if let base = variable("XDG_STATE_HOME") {
+            chosen = base + "/secretfs"
+        } else if let home = variable("HOME") {
+            chosen = home + "/.local/state/secretfs"
+        } else {
+            throw Failure(
+                .usage, "no state folder: neither HOME nor XDG_STATE_HOME is set",
+                hint: "name it: --state DIR")
+        }
+        guard !chosen.isEmpty, !chosen.utf8.contains(0) else {
+            throw Failure(.usage, "the state folder's name is empty", hint: "name it: --state DIR")
+        }
+        path = chosen.hasPrefix("/") ? chosen : FileManager.default.currentDirectoryPath + "/" + chosen
+    }
+
+    var socket: String { path + "/agent.sock" }
+    var log: String { path + "/agent.log" }
+    var lock: String { path + "/agent.lock" }
+    var rootKey: String { path + "/root.key" }
+}
+
+extension StateDirectory {
+    /// Creates the folder, 0700, with what is missing above it. One that is there and empty is closed to others;
+    /// one that is not empty must be closed.
+    func make() throws(Failure) {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw Failure(
+                .io, "the state folder \(path) cannot be made: \(errnoText())",
+                hint: "choose another: --state DIR")
+        }
+        guard let found = Files.status(path), found.st_mode & S_IFMT == S_IFDIR, found.st_mode & 0o077 != 0
+        else { return }
+        // As the store does it, but before there is a key in it: narrowing a folder that others use harms them.
+        let content = try? FileManager.default.contentsOfDirectory(atPath: path)
+        guard found.st_uid == geteuid(), content?.isEmpty == true, unsafe chmod(path, 0o700) == 0 else {
+            throw Failure(
+                .io,
+                "\(path) cannot be used: others may enter it (mode 0\(String(found.st_mode & 0o777, radix: 8)))",
+                hint: "choose a folder of its own, or set mode 0700")
+        }
+    }
+}

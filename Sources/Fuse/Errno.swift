@@ -1,0 +1,21 @@
+import Glibc
+
+extension Refusal {
+    /// What the kernel is told. The only place where a refusal becomes an errno.
+    package var errno: Int32 {
+        switch self {
+        case .notFound: ENOENT
+        case .denied: EACCES
+        case .readOnly: EROFS
+        case .stale: ESTALE
+        case .damaged: EIO
+        case .tooLarge: EFBIG
+        case .noMemory: ENOMEM
+        case .noAttribute: ENODATA
+        case .isDirectory: EISDIR
+        case .notDirectory: ENOTDIR
+        case .notSupported: ENOTSUP
+        case .invalid: EINVAL
+        }
+    }
+}

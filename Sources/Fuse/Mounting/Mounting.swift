@@ -1,0 +1,124 @@
+import CLinux
+import Glibc
+
+/// A mount that waits for its server: what the kernel asks comes from `descriptor`.
+package struct Mounted: Sendable {
+    /// Where it is, absolute and without symbolic links.
+    package let path: String
+    /// A /dev/fuse descriptor, close-on-exec. Whoever serves it owns it; closing the last copy kills the mount.
+    package let descriptor: Int32
+    /// Only of a mount by fusermount3: keep it open as long as the mount is served. When its last copy is
+    /// closed, by death too, and nobody serves the mount any more, fusermount3 unmounts it, from libfuse 3.15
+    /// on. Before that it does not see that the mount is dead unless others are allowed in (libfuse issue 586),
+    /// and a dead mount stays until it is unmounted.
+    package let keeper: Int32?
+}
+
+/// Mounts, in the mount namespace of the process that calls.
+package enum Mounting {
+    /// Mounts read-only at `path`, an existing empty directory, with mount(2), or with fusermount3 if that is
+    /// not permitted. Nothing is answered until a server reads the descriptor.
+    ///
+    /// - Parameter allowOthers: let other users in, as far as modes permit; unprivileged only if
+    ///   /etc/fuse.conf has `user_allow_other`.
+    package static func mount(at path: String, allowOthers: Bool) throws(MountError) -> Mounted {
+        let point = try MountPoint(opening: path)
+        try point.check()
+        do {
+            let descriptor = try mountDirectly(point, allowOthers)
+            return Mounted(path: point.path, descriptor: descriptor, keeper: nil)
+        } catch {
+            guard error == .notPermitted || error == .deviceNotPermitted else { throw error }
+            guard let mounted = try FuseHelper.mount(at: point.path, allowOthers: allowOthers) else {
+                throw error
+            }
+            return mounted
+        }
+    }
+
+    private static func openDevice() throws(MountError) -> Int32 {
+        let descriptor = unsafe Glibc.open("/dev/fuse", O_RDWR | O_CLOEXEC)
+        if descriptor >= 0 {
+            // Of any other device or file, mount(2) says only EINVAL.
+            if linux_is_fuse_device(descriptor) != 0 { return descriptor }
+            close(descriptor)
+            throw .deviceForeign
+        }
+        switch errno {
+        case ENOENT, ENODEV, ENXIO: throw .deviceMissing
+        case EACCES, EPERM: throw .deviceNotPermitted
+        default: throw .system(call: "open /dev/fuse", errno: errno)
+        }
+    }
+
+    /// - Returns: the descriptor that the mount's requests come from.
+    private static func mountDirectly(
+        _ point: borrowing MountPoint, _ allowOthers: Bool
+    ) throws(MountError) -> Int32 {
+        let descriptor = try openDevice()
+        // rootmode is octal. The kernel checks permissions by mode, uid and gid: no request of ours per access.
+        var options =
+            "fd=\(descriptor),rootmode=40000,user_id=\(getuid()),group_id=\(getgid()),default_permissions"
+        if allowOthers { options += ",allow_other" }
+        let flags = UInt(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        let result = unsafe options.withCString { options in
+            unsafe Glibc.mount("secretfs", point.handlePath, MountTable.ourType, flags, options)
+        }
+        guard result != 0 else { return descriptor }
+        let failure = errno
+        close(descriptor)
+        switch failure {
+        case EPERM: throw .notPermitted
+        case ENODEV: throw .deviceMissing
+        default: throw .system(call: "mount \(point.path)", errno: failure)
+        }
+    }
+
+    /// Unmounts what is mounted of ours at `path`, whether or not it is still served.
+    ///
+    /// - Parameter lazily: hide it at once and end it when nobody uses it any more, instead of `.busy`.
+    package static func unmount(_ path: String, lazily: Bool = false) throws(UnmountError) {
+        let place = absolute(path)
+        let table: MountTable
+        do { table = try MountTable.current() } catch {
+            throw .system(call: "read /proc/self/mountinfo", errno: error.errno)
+        }
+        guard table.top(at: place)?.type == MountTable.ourType else { throw .notMounted(place) }
+        let flags = Int32(linux_umount_nofollow) | (lazily ? Int32(linux_mnt_detach) : 0)
+        guard unsafe umount2(place, flags) != 0 else { return }
+        switch errno {
+        case EBUSY: throw .busy(place)
+        case EINVAL, ENOENT: throw .notMounted(place)
+        case EPERM: try FuseHelper.unmount(place, lazily: lazily)
+        default: throw .system(call: "unmount \(place)", errno: errno)
+        }
+    }
+
+    /// Hides one of our mounts at once. For many in a row, with `path` from a `MountTable` read before: it does
+    /// not read the table again.
+    package static func detach(_ path: String) throws(UnmountError) {
+        guard unsafe umount2(path, Int32(linux_umount_nofollow) | Int32(linux_mnt_detach)) != 0 else {
+            return
+        }
+        guard errno == EPERM else { throw .system(call: "unmount \(path)", errno: errno) }
+        try FuseHelper.unmount(path, lazily: true)
+    }
+
+    /// Resolves all but the last part of `path`: looking at a mount point itself would ask its server, which
+    /// may be gone.
+    private static func absolute(_ path: String) -> String {
+        var path = path
+        while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+        let name = path.split(separator: "/", omittingEmptySubsequences: false).last.map(String.init) ?? ""
+        guard name != ".", name != "..", !name.isEmpty else { return resolved(path) ?? path }
+        let parent = String(path.dropLast(name.count))
+        guard let directory = resolved(parent.isEmpty ? "." : parent) else { return path }
+        return directory == "/" ? "/" + name : directory + "/" + name
+    }
+
+    private static func resolved(_ path: String) -> String? {
+        guard let text = unsafe realpath(path, nil) else { return nil }
+        defer { unsafe free(text) }
+        return unsafe String(cString: text)
+    }
+}

@@ -1,0 +1,35 @@
+import Fuse
+import Secrets
+
+/// `.environ`: `NAME=value` and a NUL for every entry that is delivered by environment, sorted by name.
+enum Environ {
+    static let fileName = ".environ"
+
+    /// The kernel takes at most this many bytes of arguments and environment together (three quarters of
+    /// _STK_LIM, execve(2)): no program could be started with more, so more is never put together in memory.
+    static let maximumCount = 6_291_456
+
+    /// The file's length in bytes.
+    static func count(of entries: [Entry]) -> Int {
+        entries.reduce(0) { sum, entry in
+            entry.delivery == .env ? sum + entry.name.text.utf8.count + 1 + entry.count + 1 : sum
+        }
+    }
+
+    /// The file's bytes; all entries are of one generation because `entries` is.
+    ///
+    /// - Throws: `Refusal.tooLarge` over `maximumCount`; `OpenError`, `SecretMemoryError`.
+    static func build(_ entries: [Entry], count: Int) throws -> SecretValue {
+        guard count <= maximumCount else { throw Refusal.tooLarge }
+        return try SecretValue(capacity: count) { bytes in
+            for entry in entries where entry.delivery == .env {
+                for byte in entry.name.text.utf8 { bytes.append(byte) }
+                bytes.append(UInt8(ascii: "="))
+                let start = bytes.byteCount
+                try entry.sealed.open(into: &bytes)
+                guard bytes.byteCount - start == entry.count else { throw Refusal.damaged }
+                bytes.append(0)
+            }
+        }
+    }
+}

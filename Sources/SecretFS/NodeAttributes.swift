@@ -1,0 +1,56 @@
+import Fuse
+import Secrets
+import Synchronization
+
+/// Attributes are the same for every caller: the kernel caches them per inode, not per process.
+extension AlgorithmTree {
+    /// The kernel keeps what it was told about a name until it is told to forget it.
+    private static let untilInvalidated: Double = 86_400
+
+    func node(_ id: NodeID, _ content: Content) -> Node {
+        switch content {
+        case .entry(let entry):
+            return file(
+                id, size: entry.count, modified: entry.modified, attributeValidity: Self.untilInvalidated)
+        case .environ(let view, let count):
+            return file(id, size: count, modified: view.modified, attributeValidity: Self.untilInvalidated)
+        case .retiredEnviron(let count, let modified):
+            return file(id, size: count, modified: modified, attributeValidity: Self.untilInvalidated)
+        case .generation:
+            let view = state.withLock { $0.view }
+            let count = GenerationReader.text(view.generation).utf8.count
+            return file(id, size: count, modified: view.modified, attributeValidity: 0)
+        }
+    }
+
+    func rootNode() -> Node {
+        let modified = state.withLock { $0.view.modified }
+        return Node(
+            id: .root, kind: .directory, permissions: attributes.directoryMode, uid: attributes.uid,
+            gid: attributes.gid, size: 0, modified: (modified.seconds, modified.nanoseconds),
+            nameValidity: Self.untilInvalidated, attributeValidity: Self.untilInvalidated)
+    }
+
+    private func file(_ id: NodeID, size: Int, modified: Timestamp, attributeValidity: Double) -> Node {
+        Node(
+            id: id, kind: .file, permissions: attributes.fileMode, uid: attributes.uid, gid: attributes.gid,
+            size: UInt64(size), modified: (modified.seconds, modified.nanoseconds),
+            nameValidity: Self.untilInvalidated, attributeValidity: attributeValidity)
+    }
+}
+
+extension Entry {
+    /// Whether `other` has the same bytes: then it keeps its inode.
+    func isSameVersion(as other: Entry) -> Bool {
+        secret == other.secret && version == other.version && count == other.count
+            && modified == other.modified
+    }
+}
+
+extension AlgorithmView {
+    /// Whether nobody could tell it from `other`. Every change of a secret's record is a later `modified`.
+    func showsTheSame(as other: AlgorithmView) -> Bool {
+        modified == other.modified && entries.count == other.entries.count
+            && zip(entries, other.entries).allSatisfy { $0.name == $1.name && $0.isSameVersion(as: $1) }
+    }
+}

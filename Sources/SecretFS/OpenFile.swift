@@ -1,0 +1,47 @@
+import Fuse
+import Secrets
+
+/// An open file or directory, pinned to what it was when it was opened.
+enum OpenFile {
+    case pinned(SecretValue)
+    case generation(GenerationReader)
+    case directory(Listing)
+}
+
+/// `.generation`, which is read like a file of sysfs: a read from its start takes the number of now, and
+/// poll(2) tells when that number is no longer the newest.
+struct GenerationReader {
+    static let fileName = ".generation"
+    /// What the last read from the start took.
+    var shown: UInt64?
+    var waker: PollWaker?
+    var text: String { Self.text(shown ?? 0) }
+
+    static func text(_ generation: UInt64) -> String { "\(generation)\n" }
+}
+
+/// A directory as it was when it was opened.
+struct Listing {
+    let entries: [Entry]
+    let nodes: [NodeID]
+    let environ: NodeID
+    let generation: NodeID
+
+    var count: Int { entries.count + 4 }
+
+    /// `.`, `..`, `.environ`, `.generation`, then the entries.
+    func entry(at index: Int) -> DirectoryEntry {
+        let next = UInt64(index) + 1
+        switch index {
+        case 0: return DirectoryEntry(name: ".", node: .root, kind: .directory, nextOffset: next)
+        case 1: return DirectoryEntry(name: "..", node: .root, kind: .directory, nextOffset: next)
+        case 2: return DirectoryEntry(name: Environ.fileName, node: environ, kind: .file, nextOffset: next)
+        case 3:
+            let name = GenerationReader.fileName
+            return DirectoryEntry(name: name, node: generation, kind: .file, nextOffset: next)
+        default:
+            let name = entries[index - 4].name.text
+            return DirectoryEntry(name: name, node: nodes[index - 4], kind: .file, nextOffset: next)
+        }
+    }
+}

@@ -1,0 +1,208 @@
+import Fuse
+import Secrets
+
+/// What an inode stands for. It never changes.
+enum Content: Sendable {
+    case entry(Entry)
+    /// `.environ` of one generation, and its length.
+    case environ(AlgorithmView, count: Int)
+    /// `.environ` of a generation that is long gone: what its attributes need, and no records.
+    case retiredEnviron(count: Int, modified: Timestamp)
+    case generation
+
+    var fileName: String {
+        switch self {
+        case .entry(let entry): entry.name.text
+        case .environ, .retiredEnviron: Environ.fileName
+        case .generation: GenerationReader.fileName
+        }
+    }
+}
+
+/// A name whose inode changed or went: the kernel must forget that it knows it.
+package struct StaleName: Hashable, Sendable {
+    package let name: String
+}
+
+/// The tables of one mount. Value type, changed only under the tree's lock.
+struct TreeState {
+    private(set) var view: AlgorithmView
+    /// The inode of each of `view.entries`, by position.
+    private var entryNodes: [NodeID]
+    private var environNode: NodeID
+    private let generationNode = NodeID(rawValue: 2)
+    private var lastNode: UInt64 = 2
+    /// Inodes that the kernel knows by lookup, replaced ones included.
+    private var known: [NodeID: Known] = [:]
+    private struct Known {
+        var content: Content
+        var lookups: UInt64
+        /// The plaintext while a file descriptor has it.
+        weak var opened: SecretValue?
+    }
+    /// The `.environ` before the present one: an open that a change overtook may still ask for it.
+    private var previousEnviron: NodeID?
+    /// Threads that were sent to look a name up again.
+    private var retries: [Int32: Retry] = [:]
+    private static let maximumRetries = 1024
+    private struct Retry {
+        let name: String
+        /// The inode that the name had; a lookup after that finds it or a later one.
+        let oldest: NodeID
+    }
+    private var files: [HandleID: OpenFile] = [:]
+    private var lastHandle: UInt64 = 0
+
+    init(_ view: AlgorithmView) {
+        self.view = view
+        entryNodes = []
+        environNode = generationNode
+        entryNodes = view.entries.map { _ in newNode() }
+        environNode = newNode()
+    }
+
+    private mutating func newNode() -> NodeID {
+        lastNode += 1
+        return NodeID(rawValue: lastNode)
+    }
+
+    // MARK: Changing what is shown
+
+    /// - Returns: the names to forget, and the pollers to wake.
+    mutating func publish(_ new: AlgorithmView) -> ([StaleName], [PollWaker]) {
+        guard new.generation > view.generation, !new.showsTheSame(as: view) else { return ([], []) }
+        var stale: [StaleName] = []
+        var nodes: [NodeID] = []
+        nodes.reserveCapacity(new.entries.count)
+        var old = view.entries.startIndex
+        for entry in new.entries {
+            while old < view.entries.endIndex, view.entries[old].name < entry.name {
+                stale.append(StaleName(name: view.entries[old].name.text))
+                old += 1
+            }
+            guard old < view.entries.endIndex, view.entries[old].name == entry.name else {
+                nodes.append(newNode())
+                continue
+            }
+            if view.entries[old].isSameVersion(as: entry) {
+                nodes.append(entryNodes[old])
+                known[entryNodes[old]]?.content = .entry(entry)
+            } else {
+                nodes.append(newNode())
+                stale.append(StaleName(name: entry.name.text))
+            }
+            old += 1
+        }
+        stale += view.entries[old...].map { StaleName(name: $0.name.text) }
+        stale.append(StaleName(name: Environ.fileName))
+        entryNodes = nodes
+        retireEnviron()
+        view = new
+        return (stale, takeWakers())
+    }
+
+    /// A process can keep an inode for ever (O_PATH): it must not keep the records of its generation for ever.
+    private mutating func retireEnviron() {
+        if let previousEnviron, case .environ(let view, let count) = known[previousEnviron]?.content {
+            known[previousEnviron]?.content = .retiredEnviron(count: count, modified: view.modified)
+        }
+        previousEnviron = environNode
+        environNode = newNode()
+    }
+
+    private mutating func takeWakers() -> [PollWaker] {
+        files.compactMap { id, file in
+            guard case .generation(var reader) = file, let waker = reader.waker else { return nil }
+            reader.waker = nil
+            files[id] = .generation(reader)
+            return waker
+        }
+    }
+
+    // MARK: Nodes
+
+    mutating func lookUp(_ name: Span<UInt8>) -> (NodeID, Content)? {
+        guard let found = find(name) else { return nil }
+        known[found.0, default: Known(content: found.1, lookups: 0)].lookups += 1
+        return found
+    }
+
+    private func find(_ name: Span<UInt8>) -> (NodeID, Content)? {
+        if name.equals(Environ.fileName) { return (environNode, environContent) }
+        if name.equals(GenerationReader.fileName) { return (generationNode, .generation) }
+        var range = 0..<view.entries.count
+        while !range.isEmpty {
+            let middle = range.lowerBound + range.count / 2
+            let order = name.compare(with: view.entries[middle].name.text)
+            if order == 0 { return (entryNodes[middle], .entry(view.entries[middle])) }
+            range = order < 0 ? range.lowerBound..<middle : middle + 1..<range.upperBound
+        }
+        return nil
+    }
+
+    private var environContent: Content { .environ(view, count: Environ.count(of: view.entries)) }
+
+    mutating func forget(_ node: NodeID, lookups count: UInt64) {
+        guard let lookups = known[node]?.lookups else { return }
+        if lookups > count { known[node]?.lookups = lookups - count } else { known[node] = nil }
+    }
+
+    func content(of node: NodeID) -> Content? { known[node]?.content }
+
+    /// What an open of `node` by `thread` shows; nil if it must look the name up again (ESTALE).
+    ///
+    /// The kernel retries such an open once and gives the second ESTALE to the program. A change can overtake the
+    /// retry too: between its lookup and its open. Then it gets the version that its lookup found, which was the
+    /// newest one after this open began.
+    mutating func contentToOpen(_ node: NodeID, by thread: Int32) -> Content? {
+        guard let content = known[node]?.content else { return nil }
+        if case .retiredEnviron = content { return nil }
+        let name = content.fileName
+        let current = find(name.utf8Span.span)?.0
+        let retry = retries.removeValue(forKey: thread)
+        if current == node { return content }
+        if let retry, retry.name == name, node.rawValue >= retry.oldest.rawValue { return content }
+        // Only threads that died, or whose name was deleted meanwhile, leave something here.
+        if retries.count >= Self.maximumRetries { retries.removeAll() }
+        retries[thread] = Retry(name: name, oldest: current ?? NodeID(rawValue: lastNode + 1))
+        return nil
+    }
+
+    /// The listing of now, in the order of names.
+    func listing() -> Listing {
+        Listing(entries: view.entries, nodes: entryNodes, environ: environNode, generation: generationNode)
+    }
+
+    // MARK: Handles
+
+    /// The plaintext of `node`, if it is open.
+    func opened(_ node: NodeID) -> SecretValue? { known[node]?.opened }
+
+    mutating func add(_ file: OpenFile, of node: NodeID? = nil) -> HandleID {
+        if let node, case .pinned(let value) = file { known[node]?.opened = value }
+        lastHandle += 1
+        let id = HandleID(rawValue: lastHandle)
+        files[id] = file
+        return id
+    }
+
+    /// The open file; a read of `.generation` from its start takes the number of now.
+    mutating func file(_ handle: HandleID, readAt offset: UInt64) -> OpenFile? {
+        guard case .generation(var reader) = files[handle], offset == 0 || reader.shown == nil else {
+            return files[handle]
+        }
+        reader.shown = view.generation
+        files[handle] = .generation(reader)
+        return .generation(reader)
+    }
+
+    mutating func remove(_ handle: HandleID) { files[handle] = nil }
+
+    mutating func poll(_ handle: HandleID, _ waker: PollWaker?) -> Readiness {
+        guard case .generation(var reader) = files[handle] else { return .readable }
+        // Kept also where there is news: an edge-triggered epoll asks only when it was woken, not after the read.
+        reader.waker = waker ?? reader.waker
+        files[handle] = .generation(reader)
+        return reader.shown == view.generation ? .quiet : .changed
+    }
+}

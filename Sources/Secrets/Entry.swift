@@ -1,0 +1,70 @@
+/// A secret as one mount shows it: all that a listing needs, and the means to open the value.
+package struct Entry: Sendable {
+    package let name: EnvironmentName
+    package let secret: SecretID
+    package let version: Version
+    package let delivery: Delivery
+    /// The value's length in bytes.
+    package let count: Int
+    /// When the version was made.
+    package let modified: Timestamp
+    package let sealed: any SealedEntry
+
+    package init(
+        name: EnvironmentName, secret: SecretID, version: Version, delivery: Delivery, count: Int,
+        modified: Timestamp, sealed: any SealedEntry
+    ) {
+        self.name = name
+        self.secret = secret
+        self.version = version
+        self.delivery = delivery
+        self.count = count
+        self.modified = modified
+        self.sealed = sealed
+    }
+}
+
+/// What a mount keeps of a secret in memory: sealed bytes (R6).
+package protocol SealedEntry: Sendable {
+    /// Appends the value, exactly `Entry.count` bytes, to `destination`.
+    ///
+    /// - Throws: `.damaged`; then nothing that was written may be used, and the caller wipes it.
+    func open(into destination: inout OutputRawSpan) throws(OpenError)
+
+    /// What the extended attributes tell about the secret.
+    func details() throws(OpenError) -> EntryDetails
+}
+
+/// Why a sealed value did not open.
+package enum OpenError: Error, Equatable {
+    /// The record was changed, moved or sealed by an unknown key.
+    case damaged
+}
+
+package struct EntryDetails: Sendable {
+    package let displayName: DisplayName
+    package let description: Description
+    package let provider: ProviderName
+
+    package init(displayName: DisplayName, description: Description, provider: ProviderName) {
+        self.displayName = displayName
+        self.description = description
+        self.provider = provider
+    }
+}
+
+/// Everything that one algorithm's mounts show, at one moment.
+package struct AlgorithmView: Sendable {
+    /// Grows whenever anything visible changes; never torn from `entries`.
+    package let generation: UInt64
+    /// Sorted by name, names unique.
+    package let entries: [Entry]
+    /// When the newest visible change was made.
+    package let modified: Timestamp
+
+    package init(generation: UInt64, modified: Timestamp, entries: [Entry]) {
+        self.generation = generation
+        self.modified = modified
+        self.entries = entries
+    }
+}

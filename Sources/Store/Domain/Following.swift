@@ -1,0 +1,82 @@
+import Glibc
+package import Secrets
+import Synchronization
+
+/// Whose mounts a change may show in.
+package enum AffectedAlgorithms: Equatable, Sendable {
+    case some(Set<AlgorithmName>)
+    /// Too much happened to tell: look at all.
+    case all
+}
+
+/// Tells of changes by any process until it is cancelled or released.
+package final class Following: Sendable {
+    private let storage: any Storage
+    private let onChange: @Sendable (AffectedAlgorithms) -> Void
+    private let onProblem: @Sendable (StorageError) -> Void
+    private let last: Mutex<Revision>
+    private let isCancelled = Atomic(false)
+    private let watch = Mutex<(any Watch)?>(nil)
+
+    /// - Parameters:
+    ///   - onChange: called on one thread of storage's own, never twice at once.
+    ///   - onProblem: called when changes cannot be read; it is tried again until they can be.
+    package init(
+        _ store: SecretStore, onChange: @escaping @Sendable (AffectedAlgorithms) -> Void,
+        onProblem: @escaping @Sendable (StorageError) -> Void
+    ) throws(StoreError) {
+        storage = store.storage
+        self.onChange = onChange
+        self.onProblem = onProblem
+        do {
+            last = Mutex(try storage.read([], at: nil).revision)
+            let watch = try storage.watch { [weak self] _ in self?.catchUp() }
+            self.watch.withLock { $0 = watch }
+        } catch {
+            throw .storage(error)
+        }
+        // What was committed between the read and the watch.
+        catchUp()
+    }
+
+    package func cancel() {
+        isCancelled.store(true, ordering: .relaxed)
+        watch.withLock { $0 }?.cancel()
+    }
+
+    private func catchUp() {
+        var delay: UInt32 = 10
+        while !isCancelled.load(ordering: .relaxed) {
+            do {
+                try last.withLock { last throws(StorageError) in
+                    guard let affected = try affected(since: &last) else { return }
+                    onChange(affected)
+                }
+                return
+            } catch {
+                onProblem(error)
+                pause(milliseconds: Int(delay))
+                delay = min(delay * 2, 1000)
+            }
+        }
+    }
+
+    private func affected(since last: inout Revision) throws(StorageError) -> AffectedAlgorithms? {
+        do {
+            let changes = try storage.changes(since: last)
+            guard changes.revision > last else { return nil }
+            last = changes.revision
+            let names = Set(changes.keys.compactMap(Keys.algorithm(of:)))
+            return names.isEmpty ? nil : .some(names)
+        } catch .revisionGone {
+            last = try storage.read([], at: nil).revision
+            return .all
+        }
+    }
+}
+
+/// Sleeps. Only where another process must get time to finish; never on a path of the mount.
+func pause(milliseconds: Int) {
+    guard milliseconds > 0 else { return }
+    usleep(UInt32(milliseconds) * 1000)
+}

@@ -1,0 +1,91 @@
+import FoundationEssentials
+import Secrets
+
+/// Why the plaintext of a record does not parse. It was sealed by us, so this is a fault or a newer format.
+enum RecordFormatError: Error, Equatable {
+    case malformed
+    case newerFormat(Int)
+}
+
+/// Writes the plaintext of a metadata record: fields one after the other, integers big-endian, texts behind
+/// their length (docs/FORMAT.md). Never used for values.
+struct RecordWriter {
+    private(set) var bytes: [UInt8]
+
+    init(kind: RecordKind) {
+        bytes = []
+        // A secret with one version and a short description.
+        bytes.reserveCapacity(160)
+        bytes.append(kind.rawValue)
+        bytes.append(RecordKind.format)
+    }
+
+    mutating func write<T: FixedWidthInteger & BitwiseCopyable>(_ number: T) {
+        unsafe withUnsafeBytes(of: number.bigEndian) { unsafe bytes.append(contentsOf: $0) }
+    }
+    /// - Precondition: at most 65,535 bytes of UTF-8.
+    mutating func write(_ text: String) {
+        write(UInt16(text.utf8.count))
+        bytes.append(contentsOf: text.utf8)
+    }
+    mutating func write(_ id: UUID) {
+        unsafe withUnsafeBytes(of: id.uuid) { unsafe bytes.append(contentsOf: $0) }
+    }
+    mutating func write(_ time: Timestamp) {
+        write(time.seconds)
+        write(time.nanoseconds)
+    }
+}
+
+enum RecordKind: UInt8 {
+    case algorithm = 0x41  // "A"
+    case secret = 0x53  // "S"
+
+    /// The version of every metadata record's layout.
+    static let format: UInt8 = 1
+}
+
+/// Reads what `RecordWriter` wrote; every length is checked, nothing may be left over.
+struct RecordReader {
+    private var rest: ArraySlice<UInt8>
+
+    init(_ bytes: [UInt8], kind: RecordKind) throws(RecordFormatError) {
+        rest = bytes[...]
+        guard try number(UInt8.self) == kind.rawValue else { throw .malformed }
+        let format = try number(UInt8.self)
+        guard format <= RecordKind.format else { throw .newerFormat(Int(format)) }
+        guard format == RecordKind.format else { throw .malformed }
+    }
+
+    mutating func number<T: FixedWidthInteger>(_: T.Type) throws(RecordFormatError) -> T {
+        try take(T.bitWidth / 8).reduce(T(0)) { ($0 << 8) | T(truncatingIfNeeded: $1) }
+    }
+    mutating func text() throws(RecordFormatError) -> String {
+        let count = Int(try number(UInt16.self))
+        guard let text = String(validating: try take(count), as: UTF8.self) else { throw .malformed }
+        return text
+    }
+    mutating func id() throws(RecordFormatError) -> UUID {
+        let b = Array(try take(16))
+        return UUID(
+            uuid: (
+                b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+                b[15]
+            ))
+    }
+    mutating func time() throws(RecordFormatError) -> Timestamp {
+        let seconds = try number(Int64.self)
+        let nanoseconds = try number(UInt32.self)
+        guard nanoseconds < 1_000_000_000 else { throw .malformed }
+        return Timestamp(seconds: seconds, nanoseconds: nanoseconds)
+    }
+    func finish() throws(RecordFormatError) {
+        guard rest.isEmpty else { throw .malformed }
+    }
+
+    private mutating func take(_ count: Int) throws(RecordFormatError) -> ArraySlice<UInt8> {
+        guard count <= rest.count else { throw .malformed }
+        defer { rest = rest.dropFirst(count) }
+        return rest.prefix(count)
+    }
+}

@@ -1,0 +1,101 @@
+import Secrets
+
+/// A store whose keyring has not been opened: it can say how to open it, and serves nothing.
+package struct SealedStore: Sendable {
+    package let storage: any Storage
+    /// Where the root key comes from. From storage, so hostile: it can name a wrong key, never a value.
+    package let source: RootKeyDescriptor
+    private let keyring: [UInt8]
+
+    /// - Throws: `.storage(.missing)` and the other storage errors, `.storage(.missing)` too for a store whose
+    ///   making was interrupted; `.rootKey` for a descriptor that does not parse.
+    package static func open(at directory: String) throws(StoreError) -> SealedStore {
+        let storage: SQLiteStorage
+        let records: [StoredRecord]
+        do {
+            storage = try SQLiteStorage.open(at: directory)
+            records = try storage.read([.key(Keys.rootKey), .key(Keys.keyring)], at: nil).records
+        } catch {
+            throw .storage(error)
+        }
+        guard records.map(\.key) == [Keys.rootKey, Keys.keyring] else {
+            if records.isEmpty { throw .storage(.missing(path: directory)) }
+            throw .damaged(record: records.first?.key == Keys.keyring ? Keys.rootKey.text : Keys.keyring.text)
+        }
+        do {
+            let source = try RootKeyDescriptor(decoding: records[0].bytes)
+            return SealedStore(storage: storage, source: source, keyring: records[1].bytes)
+        } catch {
+            throw .rootKey(error)
+        }
+    }
+
+    /// - Throws: `.keyring`, which tells a wrong key, a newer format and damage apart.
+    package func unseal(by root: borrowing RootKey) throws(StoreError) -> SecretStore {
+        do {
+            return SecretStore(
+                storage: storage, sealer: RecordSealer(try Keyring(opening: keyring, with: root)))
+        } catch {
+            throw .keyring(error)
+        }
+    }
+
+    /// How many algorithms and secrets there are: names are not sealed. Reads no record.
+    package func counts() throws(StoreError) -> (algorithms: Int, secrets: Int) {
+        do {
+            return (try storage.count(of: Keys.algorithms), try storage.count(of: Keys.secrets))
+        } catch {
+            throw .storage(error)
+        }
+    }
+
+    /// Makes a store in `directory`, which is created if it does not exist, with new data keys sealed by `root`.
+    ///
+    /// - Throws: `.exists` if there is one; it is left alone.
+    package static func create(
+        at directory: String, source: RootKeyDescriptor, root: borrowing RootKey
+    ) throws(StoreError) -> SecretStore {
+        let keyring: Keyring
+        let sealed: [UInt8]
+        do {
+            keyring = try Keyring.create()
+            sealed = try keyring.sealed(by: root)
+        } catch {
+            throw .keyring(error)
+        }
+        let description: [UInt8]
+        do { description = try source.encoded() } catch { throw .rootKey(error) }
+        do {
+            let storage = try openOrCreate(directory)
+            // The keyring is what makes it a store: of two commands at once, one puts it.
+            try storage.commit(
+                Transaction(
+                    if: [.absent(Keys.keyring), .absent(Keys.rootKey)],
+                    then: [.put(Keys.rootKey, description), .put(Keys.keyring, sealed)]))
+            return SecretStore(storage: storage, sealer: RecordSealer(keyring))
+        } catch .conflict {
+            throw .exists(path: directory)
+        } catch {
+            throw .storage(error)
+        }
+    }
+
+    /// Whether `create` would find a store in `directory`.
+    package static func exists(at directory: String) throws(StoreError) -> Bool {
+        do {
+            return try SQLiteStorage.open(at: directory).count(of: Keys.keyring) > 0
+        } catch .missing {
+            return false
+        } catch {
+            throw .storage(error)
+        }
+    }
+
+    private static func openOrCreate(_ directory: String) throws(StorageError) -> SQLiteStorage {
+        do {
+            return try SQLiteStorage.open(at: directory)
+        } catch .missing {
+            return try SQLiteStorage.create(at: directory)
+        }
+    }
+}

@@ -1,0 +1,118 @@
+import FoundationEssentials
+import Secrets
+
+/// A transaction in the making.
+struct Write: ~Copyable {
+    let algorithm: AlgorithmName
+    var conditions: [Transaction.Condition] = []
+    var changes: [Transaction.Change] = []
+    /// Puts of values, made after `changes`: neighbours in storage are written one after the other.
+    var newValues: [Transaction.Change] = []
+    var random = RandomBlock()
+    /// What the keys of all secrets and of all values begin with.
+    private let secrets: String
+    private let values: String
+    /// Identities for new secrets, in descending order: see `newID`.
+    private var ids: [SecretID] = []
+
+    /// - Parameter count: how many secrets may be made.
+    init(algorithm: AlgorithmName, count: Int = 0) throws(SealError) {
+        self.algorithm = algorithm
+        secrets = Keys.secrets(of: algorithm).text
+        values = Keys.values(of: algorithm).text
+        conditions.reserveCapacity(count + 1)
+        changes.reserveCapacity(2 * count)
+        newValues.reserveCapacity(count)
+        ids = try UUID.random(count, drawing: &random)
+    }
+
+    /// An identity for a new secret. They are handed out in ascending order, so that the keys of many new values
+    /// ascend, and SQLite fills page after page.
+    ///
+    /// - Precondition: not more than were expected.
+    mutating func newID() -> SecretID { ids.removeLast() }
+
+    func key(of secret: EnvironmentName) -> RecordKey { RecordKey(secrets + secret.text) }
+
+    func key(of version: Version, of secret: SecretID) -> RecordKey {
+        RecordKey("\(values)\(secret.lowercaseText)/\(version)")
+    }
+}
+
+extension SecretStore {
+    func write(to algorithm: AlgorithmName, count: Int = 0) throws(StoreError) -> Write {
+        do { return try Write(algorithm: algorithm, count: count) } catch { throw .sealing(error) }
+    }
+
+    func commit(_ write: borrowing Write) throws(StoreError) {
+        try commit(if: write.conditions, then: write.changes + write.newValues)
+    }
+
+    func commit(if conditions: [Transaction.Condition], then changes: [Transaction.Change]) throws(StoreError)
+    {
+        _ = try storing { () throws(StorageError) in
+            try storage.commit(Transaction(if: conditions, then: changes))
+        }
+    }
+
+    func check(_ value: SecretValue, _ name: EnvironmentName, _ delivery: Delivery) throws(StoreError) {
+        guard value.count <= SecretValue.maximumCount else { throw .tooLong(name, count: value.count) }
+        guard delivery == .env, let reason = Delivery.refusal(of: value, as: name) else { return }
+        throw .needsFileDelivery(name, reason: reason)
+    }
+
+    func addSecret(_ new: NewSecret, _ write: inout Write) throws(StoreError) -> Secret {
+        let now = Timestamp.now()
+        let secret = Secret(
+            name: new.name, id: write.newID(), displayName: new.displayName, about: new.about,
+            provider: .internal,
+            delivery: new.delivery, created: now, modified: now,
+            versions: [VersionInfo(version: .first, count: new.value.count, created: now)])
+        let key = write.key(of: new.name)
+        write.conditions.append(.absent(key))
+        write.changes.append(.put(key, try seal(metadata: secret.encoded(), under: key, &write.random)))
+        let valueKey = write.key(of: .first, of: secret.id)
+        write.newValues.append(.put(valueKey, try seal(new.value, under: valueKey, &write.random)))
+        return secret
+    }
+
+    /// - Returns: `secret` with `value` as its newest version; versions beyond the kept ones are deleted.
+    func addVersion(
+        _ value: SecretValue, to secret: Secret, _ record: StoredRecord, _ write: inout Write
+    ) throws(StoreError) -> Secret {
+        guard let version = secret.current.version.next else { throw .versionsExhausted(secret.name) }
+        var next = secret
+        next.modified = .now()
+        next.versions.append(VersionInfo(version: version, count: value.count, created: next.modified))
+        while next.versions.count > Secret.keptVersions {
+            let old = next.versions.removeFirst()
+            write.changes.append(.delete(write.key(of: old.version, of: secret.id)))
+        }
+        let key = write.key(of: version, of: secret.id)
+        write.newValues.append(.put(key, try seal(value, under: key, &write.random)))
+        try put(next, replacing: record, &write)
+        return next
+    }
+
+    func put(_ secret: Secret, replacing record: StoredRecord, _ write: inout Write) throws(StoreError) {
+        write.conditions.append(.unchanged(record.key, since: record.modified))
+        let sealed = try seal(metadata: secret.encoded(), under: record.key, &write.random)
+        write.changes.append(.put(record.key, sealed))
+    }
+
+    /// The newest value of `secret`, in memory that wipes itself.
+    func value(of secret: Secret, in name: AlgorithmName) throws(StoreError) -> SecretValue {
+        let key = Keys.value(secret.current.version, of: secret.id, in: name)
+        let snapshot = try storing { () throws(StorageError) in try storage.read([.key(key)], at: nil) }
+        guard let record = snapshot.records.first else { throw .damaged(record: key.text) }
+        do {
+            return try SecretValue(capacity: secret.current.count) { bytes in
+                try sealer.open(record.bytes.span, under: key, into: &bytes)
+            }
+        } catch let error as SecretMemoryError {
+            throw .memory(error)
+        } catch {
+            throw .damaged(record: key.text)
+        }
+    }
+}

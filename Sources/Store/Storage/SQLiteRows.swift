@@ -1,0 +1,99 @@
+import FoundationEssentials
+import GRDB
+
+/// Where a store is.
+struct StoreState {
+    /// That of the newest change, which is always remembered; 0 before the first.
+    private(set) var revision: Int64
+    /// Changes up to this revision may be forgotten.
+    var forgotten: Int64
+    /// How many changed keys `change` had when they were counted last.
+    var changes: Int64
+    /// The newest revision of those.
+    var counted: Int64
+
+    init(_ database: Database, path: String) throws {
+        let statement = try database.cachedStatement(
+            sql: """
+                SELECT ifnull((SELECT max(revision) FROM change), 0), forgotten, changes, counted
+                FROM state WHERE id = 1
+                """)
+        guard let row = try Row.fetchOne(statement) else {
+            throw StorageError.corrupt(path: path, reason: "the row of its state is missing")
+        }
+        (revision, forgotten, changes, counted) = (row[0], row[1], row[2], row[3])
+        guard 0 <= counted, counted <= revision, revision < .max else {
+            throw StorageError.corrupt(path: path, reason: "its revision is damaged")
+        }
+    }
+
+    /// After a commit's changes were noted.
+    mutating func advance() { revision += 1 }
+
+    /// Counts the keys that were added since the last time.
+    mutating func count(_ database: Database) throws {
+        let statement = try database.cachedStatement(
+            sql: "SELECT ifnull(sum(count), 0) FROM change WHERE revision > ?")
+        changes += try Int64.fetchOne(statement, arguments: [counted]) ?? 0
+        counted = revision
+    }
+
+    func write(_ database: Database) throws {
+        let statement = try database.cachedStatement(
+            sql: "UPDATE state SET forgotten = ?, changes = ?, counted = ? WHERE id = 1")
+        try statement.execute(arguments: [forgotten, changes, counted])
+    }
+}
+
+extension RecordKey {
+    /// The key as SQLite has it.
+    var blob: Data { Data(text.utf8) }
+
+    /// The first bytes after all keys that start with this one.
+    var blobAfterPrefix: Data {
+        var bytes = blob
+        // No byte of UTF-8 is 0xFF, so the last one can always grow.
+        bytes[bytes.endIndex - 1] += 1
+        return bytes
+    }
+
+    /// Nil when `bytes` are no key.
+    init?(stored bytes: some Collection<UInt8>) {
+        guard (1...Self.maximumCount).contains(bytes.count),
+            let text = String(validating: bytes, as: UTF8.self)
+        else { return nil }
+        self.init(text)
+    }
+
+    /// A row that begins with a record's key.
+    init(_ row: Row, path: String) throws {
+        guard let key = try row.withUnsafeData(atIndex: 0, { $0.flatMap(RecordKey.init(stored:)) }) else {
+            throw StorageError.corrupt(path: path, reason: "a record's key is damaged")
+        }
+        self = key
+    }
+}
+
+extension Revision {
+    /// Nil for a number that SQLite cannot hold, and which no store has reached.
+    var number: Int64? { Int64(exactly: rawValue) }
+
+    init(_ number: Int64) { self.init(rawValue: UInt64(clamping: number)) }
+}
+
+extension StoredRecord {
+    /// A row of key, bytes, created, modified.
+    init(_ row: Row, path: String) throws {
+        try self.init(key: RecordKey(row, path: path), row, path: path)
+    }
+
+    init(key: RecordKey, _ row: Row, path: String) throws {
+        let bytes = try row.withUnsafeData(atIndex: 1) { data in data.map { [UInt8]($0) } ?? [] }
+        let created: Int64 = row[2]
+        let modified: Int64 = row[3]
+        guard 0 < created, created <= modified else {
+            throw StorageError.corrupt(path: path, reason: "the revisions of record \(key) are damaged")
+        }
+        self.init(key: key, bytes: bytes, created: Revision(created), modified: Revision(modified))
+    }
+}

@@ -1,0 +1,129 @@
+import FoundationEssentials
+import GRDB
+
+/// The embedded engine: SQLite through GRDB, one file `store.db` in a state directory.
+///
+/// Several engines, in one process or in many, may work on one store. Each has one connection; its calls take
+/// turns. While it is open, its files must not be moved, replaced or restored from a copy.
+package final class SQLiteStorage: Storage {
+    private let file: StoreFile
+    private let connection: SQLiteConnection
+
+    package var engineDescription: String {
+        let number = Database.sqliteLibVersionNumber
+        return "SQLite \(number / 1_000_000).\(number / 1000 % 1000).\(number % 1000), \(connection.path)"
+    }
+
+    /// Makes an empty store in `directory` and opens it. Makes the directory (mode 0700) if its parent exists.
+    ///
+    /// - Throws: `.exists` when there is a store; of two callers at once exactly one does not get it.
+    package static func create(at directory: String) throws(StorageError) -> SQLiteStorage {
+        try StoreFile(in: directory).create()
+        return try open(at: directory)
+    }
+
+    /// Opens the store in `directory`; never makes one.
+    ///
+    /// - Throws: `.missing`, `.corrupt`, `.newerFormat`, `.permission`, `.readOnly`, `.busy`, `.unavailable`.
+    package static func open(at directory: String) throws(StorageError) -> SQLiteStorage {
+        let file = StoreFile(in: directory)
+        try file.prepareToOpen()
+        return SQLiteStorage(file, try SQLiteConnection(opening: file.path))
+    }
+
+    private init(_ file: StoreFile, _ connection: SQLiteConnection) {
+        self.file = file
+        self.connection = connection
+    }
+
+    /// Only the newest revision is kept.
+    package func read(_ selections: [Selection], at revision: Revision?) throws(StorageError) -> Snapshot {
+        let path = connection.path
+        return try connection.read { database in
+            let newest = Revision(try StoreState(database, path: path).revision)
+            if let revision, revision != newest {
+                throw revision < newest ? StorageError.revisionGone : .futureRevision
+            }
+            var records: [StoredRecord] = []
+            for selection in selections { try Self.append(selection, to: &records, database, path) }
+            return Snapshot(revision: newest, records: records)
+        }
+    }
+
+    private static func append(
+        _ selection: Selection, to records: inout [StoredRecord], _ database: Database, _ path: String
+    ) throws {
+        switch selection {
+        case .key(let key):
+            let statement = try database.cachedStatement(
+                sql: "SELECT key, bytes, created, modified FROM record WHERE key = ?")
+            let rows = try Row.fetchCursor(statement, arguments: [key.blob])
+            while let row = try rows.next() { records.append(try StoredRecord(key: key, row, path: path)) }
+        case .prefix(let prefix):
+            let statement = try database.cachedStatement(
+                sql:
+                    "SELECT key, bytes, created, modified FROM record WHERE key >= ? AND key < ? ORDER BY key"
+            )
+            let rows = try Row.fetchCursor(statement, arguments: [prefix.blob, prefix.blobAfterPrefix])
+            while let row = try rows.next() { records.append(try StoredRecord(row, path: path)) }
+        }
+    }
+
+    package func count(of prefix: RecordKey) throws(StorageError) -> Int {
+        try connection.read { database in
+            let statement = try database.cachedStatement(
+                sql: "SELECT count(*) FROM record WHERE key >= ? AND key < ?")
+            return try Int.fetchOne(statement, arguments: [prefix.blob, prefix.blobAfterPrefix]) ?? 0
+        }
+    }
+
+    @discardableResult
+    package func commit(_ transaction: Transaction) throws(StorageError) -> Revision {
+        let path = connection.path
+        // Immediate: conditions are checked under the write lock, so that what was checked still holds.
+        return try connection.transact(.immediate) { database in
+            var commit = try SQLiteCommit(database, path: path)
+            return try commit.make(transaction)
+        }
+    }
+
+    package func changes(since revision: Revision) throws(StorageError) -> Changes {
+        let path = connection.path
+        return try connection.read { database in
+            let state = try StoreState(database, path: path)
+            guard let since = revision.number, since <= state.revision else {
+                throw StorageError.futureRevision
+            }
+            guard since >= ChangeWindow.forgotten(state) else { throw StorageError.revisionGone }
+            let keys = try ChangeWindow(database).keys(since: since, path: path)
+            return Changes(revision: Revision(state.revision), keys: keys)
+        }
+    }
+
+    /// Reads the whole file and compares its parts with each other, for `doctor` and tests.
+    ///
+    /// - Throws: `.corrupt` with the first finding.
+    package func check() throws(StorageError) {
+        let path = connection.path
+        try connection.read { database in
+            let finding = try String.fetchOne(database, sql: "PRAGMA integrity_check(1)")
+            guard finding == "ok" else {
+                throw StorageError.corrupt(path: path, reason: finding ?? "no answer")
+            }
+            var state = try StoreState(database, path: path)
+            try state.count(database)
+            let newest = try Int64.fetchOne(database, sql: "SELECT max(modified) FROM record") ?? 0
+            let changes = try Int64.fetchOne(database, sql: "SELECT ifnull(sum(count), 0) FROM change") ?? 0
+            guard newest <= state.revision, changes == state.changes else {
+                throw StorageError.corrupt(path: path, reason: "its counts do not match its rows")
+            }
+            _ = try ChangeWindow(database).keys(since: 0, path: path)
+        }
+    }
+
+    package func watch(
+        _ onChange: @escaping @Sendable (Revision) -> Void
+    ) throws(StorageError) -> any Watch {
+        try SQLiteWatch(file, onChange)
+    }
+}

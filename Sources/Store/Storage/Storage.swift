@@ -1,0 +1,175 @@
+import Glibc
+
+/// A revisioned key-value store of sealed records, shaped like etcd so that one machine and a cluster
+/// behave alike. Storage is untrusted (R5): it holds sealed bytes and never learns what they mean; only
+/// record keys are readable in it.
+///
+/// Every engine passes the same conformance suite (`Tests/StoreTests/Conformance`).
+package protocol Storage: Sendable {
+    /// A line for `secretfs status`, for example `SQLite 3.40.1, /var/lib/secretfs/store.db`.
+    var engineDescription: String { get }
+
+    /// What the selections hold, all of it at one revision. Records come in the order of the selections,
+    /// and by key within a prefix.
+    ///
+    /// - Parameter revision: nil for the newest. An engine keeps at least the newest revision.
+    /// - Throws: `.revisionGone`, `.futureRevision`, `.unavailable`, `.corrupt`.
+    func read(_ selections: [Selection], at revision: Revision?) throws(StorageError) -> Snapshot
+
+    /// How many records have `prefix`, without reading them.
+    func count(of prefix: RecordKey) throws(StorageError) -> Int
+
+    /// Makes all changes of `transaction`, or none; durable when this returns (R8).
+    ///
+    /// - Returns: the revision that the changes made; the present one if there were none.
+    /// - Throws: `.conflict` naming the first condition that does not hold; nothing was changed.
+    @discardableResult
+    func commit(_ transaction: Transaction) throws(StorageError) -> Revision
+
+    /// The keys that were put or deleted after `revision`, up to the newest, each once, in no order.
+    ///
+    /// - Throws: `.revisionGone` when changes that far back are forgotten: read everything again.
+    ///   `.futureRevision` when the store has not come that far: it is another one, or an older copy.
+    func changes(since revision: Revision) throws(StorageError) -> Changes
+
+    /// Calls `onChange` on a thread of the engine's own soon after a commit by any process, with the newest
+    /// revision; several commits may be told as one. Ends with `cancel()` or with the watch's release.
+    func watch(_ onChange: @escaping @Sendable (Revision) -> Void) throws(StorageError) -> any Watch
+}
+
+/// A running watch.
+package protocol Watch: AnyObject, Sendable {
+    /// After this returns, no further call begins; one that runs on another thread has ended.
+    func cancel()
+}
+
+/// Counts commits, from 0 for an empty store. Grows by one with each commit that changes something.
+package struct Revision: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+    package var description: String { String(rawValue) }
+    package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// Names a record: 1 to 1,024 bytes of UTF-8, by convention parts joined by `/`. As a prefix it selects
+/// every key that starts with its bytes. Ordered by bytes.
+package struct RecordKey: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package static let maximumCount = 1024
+    package let text: String
+
+    /// - Precondition: `text` has 1 to 1,024 bytes. Keys are made of parsed names, never of raw input.
+    package init(_ text: String) {
+        precondition((1...Self.maximumCount).contains(text.utf8.count))
+        self.text = text
+    }
+    package var description: String { text }
+    // Keys are bytes: two spellings of one character, which are equal as `String`, are two keys.
+    package static func == (left: Self, right: Self) -> Bool { left.text.compareBytes(to: right.text) == 0 }
+    package func hash(into hasher: inout Hasher) {
+        // Equal bytes are equal strings, and those hash alike.
+        hasher.combine(text)
+    }
+    package static func < (left: Self, right: Self) -> Bool {
+        left.text.compareBytes(to: right.text) < 0
+    }
+}
+
+extension String {
+    /// Less than, equal to or greater than 0, as memcmp(3) has it.
+    fileprivate func compareBytes(to other: String) -> Int {
+        let (left, right) = (utf8Span.span, other.utf8Span.span)
+        let order = unsafe left.withUnsafeBufferPointer { left in
+            unsafe right.withUnsafeBufferPointer { right in
+                guard let first = left.baseAddress, let second = right.baseAddress else { return CInt(0) }
+                return unsafe memcmp(first, second, min(left.count, right.count))
+            }
+        }
+        return order == 0 ? left.count - right.count : Int(order)
+    }
+}
+
+package enum Selection: Hashable, Sendable {
+    case key(RecordKey)
+    case prefix(RecordKey)
+}
+
+package struct StoredRecord: Hashable, Sendable {
+    package let key: RecordKey
+    /// Sealed; docs/FORMAT.md.
+    package let bytes: [UInt8]
+    /// The commit that created the record under this key.
+    package let created: Revision
+    /// The commit that last put it.
+    package let modified: Revision
+
+    package init(key: RecordKey, bytes: [UInt8], created: Revision, modified: Revision) {
+        self.key = key
+        self.bytes = bytes
+        self.created = created
+        self.modified = modified
+    }
+}
+
+package struct Snapshot: Sendable {
+    package let revision: Revision
+    package let records: [StoredRecord]
+
+    package init(revision: Revision, records: [StoredRecord]) {
+        self.revision = revision
+        self.records = records
+    }
+}
+
+package struct Changes: Sendable {
+    package let revision: Revision
+    package let keys: Set<RecordKey>
+
+    package init(revision: Revision, keys: Set<RecordKey>) {
+        self.revision = revision
+        self.keys = keys
+    }
+}
+
+/// Conditions that must hold, then changes, in order.
+package struct Transaction: Sendable {
+    package enum Condition: Hashable, Sendable {
+        case absent(RecordKey)
+        /// The record was last put by this commit.
+        case unchanged(RecordKey, since: Revision)
+    }
+    package enum Change: Sendable {
+        case put(RecordKey, [UInt8])
+        /// Deleting what is not there changes nothing.
+        case delete(RecordKey)
+        case deletePrefix(RecordKey)
+    }
+    package var conditions: [Condition]
+    package var changes: [Change]
+
+    package init(if conditions: [Condition] = [], then changes: [Change]) {
+        self.conditions = conditions
+        self.changes = changes
+    }
+}
+
+/// Why storage did not do what it was asked. Nothing was half-done.
+package enum StorageError: Error, Equatable {
+    /// A condition does not hold: somebody else was first.
+    case conflict(RecordKey)
+    case revisionGone
+    case futureRevision
+    /// There is no store at this place.
+    case missing(path: String)
+    /// There is one already; none was made.
+    case exists(path: String)
+    /// The file is not a store, or is damaged; with the engine's own words.
+    case corrupt(path: String, reason: String)
+    /// A newer program wrote it.
+    case newerFormat(path: String, found: Int, known: Int)
+    case full(path: String)
+    case readOnly(path: String)
+    case permission(path: String)
+    /// Another process held the store for longer than we wait.
+    case busy(path: String)
+    case unavailable(path: String, reason: String)
+}

@@ -1,0 +1,71 @@
+internal import Glibc
+internal import Secrets
+internal import Store
+
+// What the benchmarks measure of the store without a command around it. DIRECTORY is a store with its root key
+// in root.key.
+//
+//   StoreBench create DIRECTORY N         N durable creates, one at a time; prints a line of JSON
+//   StoreBench fill DIRECTORY A S         A algorithms bench/AN with S secrets each
+//   StoreBench update DIRECTORY           for each line VALUE of standard input: updates bench/A0's S0 and prints
+//                                         the monotonic clock, in nanoseconds, right after the commit
+
+struct Usage: Error {}
+
+func now() -> Int {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int(time.tv_sec) * 1_000_000_000 + Int(time.tv_nsec)
+}
+
+func open(_ directory: String) throws -> SecretStore {
+    try SealedStore.open(at: directory).unseal(by: RootKeyFile(directory + "/root.key").read())
+}
+
+func secret(_ name: String, _ text: String) throws -> NewSecret {
+    let bytes = Array(text.utf8)
+    return NewSecret(
+        name: try EnvironmentName(name), displayName: try DisplayName(name),
+        about: try Description("benchmark"),
+        delivery: .env, value: try unsafe SecretValue(copying: bytes.span.bytes))
+}
+
+func create(_ store: SecretStore, _ count: Int) throws {
+    let algorithm = try AlgorithmName("bench/create")
+    try store.createAlgorithm(algorithm)
+    let secrets = try (0..<count).map { try secret("S\($0)", String(repeating: "x", count: 100)) }
+    let start = now()
+    for secret in secrets { try store.createSecrets([secret], of: algorithm) }
+    print("{\"creates\": \(count), \"seconds\": \(Double(now() - start) / 1e9)}")
+}
+
+func fill(_ store: SecretStore, _ algorithms: Int, _ secrets: Int) throws {
+    let entries = try (0..<secrets).map { try secret("S\($0)", String(repeating: "x", count: 32)) }
+    for number in 0..<algorithms {
+        let algorithm = try AlgorithmName("bench/A\(number)")
+        try store.createAlgorithm(algorithm)
+        try store.createSecrets(entries, of: algorithm)
+    }
+}
+
+func update(_ store: SecretStore) throws {
+    let algorithm = try AlgorithmName("bench/A0")
+    let name = try EnvironmentName("S0")
+    while let line = readLine() {
+        let bytes = Array(line.utf8)
+        let value = try unsafe SecretValue(copying: bytes.span.bytes)
+        try store.updateSecret(name, of: algorithm, SecretUpdate(value: value))
+        print(now())
+        fflush(nil)
+    }
+}
+
+let arguments = CommandLine.arguments
+guard arguments.count >= 3 else { throw Usage() }
+let store = try open(arguments[2])
+switch (arguments[1], arguments.dropFirst(3).compactMap { Int($0) }) {
+case ("create", let numbers) where numbers.count == 1: try create(store, numbers[0])
+case ("fill", let numbers) where numbers.count == 2: try fill(store, numbers[0], numbers[1])
+case ("update", let numbers) where numbers.isEmpty: try update(store)
+default: throw Usage()
+}
