@@ -39,7 +39,11 @@ let package = Package(
         .target(name: "SecretFS", dependencies: ["Secrets", "Fuse"], swiftSettings: strict),
         .target(
             name: "Store",
-            dependencies: ["Secrets", "COpenSSL", "CLinux", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: [
+                "Secrets", "COpenSSL", "CLinux",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "EnvShim", dependencies: ["CShim"], swiftSettings: embedded,
@@ -66,13 +70,21 @@ let package = Package(
             name: "StoreBench", dependencies: ["Store", "Secrets"], path: "scripts/bench.d/StoreBench",
             swiftSettings: strict),
         .testTarget(name: "SecretsTests", dependencies: ["Secrets"], swiftSettings: checked),
+        // What the tests of several targets share.
+        .target(
+            name: "TestSupport", dependencies: ["Secrets"], path: "Tests/TestSupport",
+            swiftSettings: checked),
         .executableTarget(
-            name: "TestTreeServer", dependencies: ["Fuse", "CLinux"], path: "Tests/TestTreeServer",
+            name: "TestTreeServer", dependencies: ["Fuse", "SecretFS", "Secrets", "CLinux", "TestSupport"],
+            path: "Tests/TestTreeServer",
             swiftSettings: checked),
         .testTarget(
-            name: "FuseTests", dependencies: ["Fuse", "CLinux", "TestTreeServer"], swiftSettings: checked),
+            name: "FuseTests", dependencies: ["Fuse", "CLinux", "TestSupport", "TestTreeServer"],
+            swiftSettings: checked),
         .testTarget(
-            name: "SecretFSTests", dependencies: ["SecretFS", "Secrets", "Fuse"], swiftSettings: checked),
+            name: "SecretFSTests",
+            dependencies: ["SecretFS", "Secrets", "Fuse", "TestSupport", "TestTreeServer"],
+            swiftSettings: checked),
         .testTarget(
             name: "StoreTests", dependencies: ["Store", "Secrets", "TestStoreWriter"],
             resources: [.copy("Fixtures")],

@@ -62,31 +62,34 @@ package final class AlgorithmTree: FileTree {
 
     package func open(_ id: NodeID, by caller: Caller) throws(Refusal) -> HandleID {
         if id == .root { throw .isDirectory }
-        let (content, opened) = state.withLock { state in
-            (state.contentToOpen(id, by: caller.thread), state.opened(id))
+        let (content, plaintext) = state.withLock { state in
+            (state.contentToOpen(id, by: caller.thread), state.files.plaintext(of: id))
         }
         guard let content else { throw .stale }
-        // However often a file is open, its plaintext is in memory once.
-        if let opened { return state.withLock { state in state.add(.pinned(opened)) } }
         let file: OpenFile
-        do {
-            file = try open(content)
-        } catch let error {
-            onProblem(content.fileName, error)
-            throw error
+        if let plaintext {
+            file = .pinned(plaintext, of: id)
+        } else {
+            do { file = try open(content, of: id) } catch let error {
+                onProblem(content.fileName, error)
+                throw error
+            }
         }
-        return state.withLock { state in state.add(file, of: id) }
+        return state.withLock { state in state.files.add(file) }
     }
 
-    private func open(_ content: Content) throws(Refusal) -> OpenFile {
+    private func open(_ content: Content, of id: NodeID) throws(Refusal) -> OpenFile {
         do {
             switch content {
             case .entry(let entry):
+                try checkRoom(for: entry.count)
                 let value = try SecretValue(capacity: entry.count) { try entry.sealed.open(into: &$0) }
                 guard value.count == entry.count else { throw Refusal.damaged }
-                return .pinned(value)
+                return .pinned(value, of: id)
             case .environ(let view, let count):
-                return .pinned(try Environ.build(view.entries, count: count))
+                guard count <= Environ.maximumCount else { throw Refusal.tooLarge }
+                try checkRoom(for: count)
+                return .pinned(try Environ.build(view.entries, count: count), of: id)
             case .generation:
                 return .generation(GenerationReader())
             case .retiredEnviron:
@@ -101,12 +104,18 @@ package final class AlgorithmTree: FileTree {
         }
     }
 
+    private func checkRoom(for count: Int) throws(Refusal) {
+        guard state.withLock({ $0.files.hasRoom(for: count) }) else { throw .noMemory }
+    }
+
     package func read(
         _ handle: HandleID, at offset: UInt64, count: Int, _ answer: (RawSpan) -> Void
     ) throws(Refusal) {
-        let file = state.withLock { state in state.file(handle, readAt: offset) }
+        let file = state.withLock { state in
+            state.files.file(handle, readAt: offset, of: state.view.generation)
+        }
         switch file {
-        case .pinned(let value):
+        case .pinned(let value, _):
             value.withBytes { bytes in answer(bytes.extracting(window(offset, count, of: bytes.byteCount))) }
         case .generation(let reader):
             let text = Array(reader.text.utf8)
@@ -117,24 +126,25 @@ package final class AlgorithmTree: FileTree {
     }
 
     package func close(_ handle: HandleID) {
-        state.withLock { state in state.remove(handle) }
+        state.withLock { state in state.files.remove(handle) }
     }
 
     package func poll(_ handle: HandleID, _ waker: PollWaker?) throws(Refusal) -> Readiness {
-        state.withLock { state in state.poll(handle, waker) }
+        state.withLock { state in state.files.poll(handle, waker, of: state.view.generation) }
     }
 
     // MARK: Directory
 
     package func openDirectory(_ node: NodeID, by caller: Caller) throws(Refusal) -> HandleID {
         guard node == .root else { throw .notDirectory }
-        return state.withLock { state in state.add(.directory(state.listing())) }
+        return state.withLock { state in state.files.add(.directory(state.listing())) }
     }
 
     package func readDirectory(
         _ handle: HandleID, after offset: UInt64, _ add: (borrowing DirectoryEntry) -> Bool
     ) throws(Refusal) {
-        guard case .directory(let listing) = state.withLock({ $0.file(handle, readAt: 0) }) else {
+        guard case .directory(let listing) = state.withLock({ $0.files.file(handle, readAt: 0, of: 0) })
+        else {
             throw .invalid
         }
         for index in Int(clamping: offset)..<max(listing.count, Int(clamping: offset)) {
@@ -143,7 +153,7 @@ package final class AlgorithmTree: FileTree {
     }
 
     package func closeDirectory(_ handle: HandleID) {
-        state.withLock { state in state.remove(handle) }
+        state.withLock { state in state.files.remove(handle) }
     }
 }
 

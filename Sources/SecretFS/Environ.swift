@@ -18,9 +18,9 @@ enum Environ {
 
     /// The file's bytes; all entries are of one generation because `entries` is.
     ///
-    /// - Throws: `Refusal.tooLarge` over `maximumCount`; `OpenError`, `SecretMemoryError`.
+    /// - Precondition: `count` is that of `entries`, at most `maximumCount`.
+    /// - Throws: `Refusal.damaged`, `OpenError`, `SecretMemoryError`.
     static func build(_ entries: [Entry], count: Int) throws -> SecretValue {
-        guard count <= maximumCount else { throw Refusal.tooLarge }
         return try SecretValue(capacity: count) { bytes in
             for entry in entries where entry.delivery == .env {
                 for byte in entry.name.text.utf8 { bytes.append(byte) }

@@ -3,7 +3,8 @@ import Secrets
 
 /// An open file or directory, pinned to what it was when it was opened.
 enum OpenFile {
-    case pinned(SecretValue)
+    /// The plaintext of one inode.
+    case pinned(SecretValue, of: NodeID)
     case generation(GenerationReader)
     case directory(Listing)
 }

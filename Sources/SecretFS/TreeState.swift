@@ -37,8 +37,6 @@ struct TreeState {
     private struct Known {
         var content: Content
         var lookups: UInt64
-        /// The plaintext while a file descriptor has it.
-        weak var opened: SecretValue?
     }
     /// The `.environ` before the present one: an open that a change overtook may still ask for it.
     private var previousEnviron: NodeID?
@@ -50,8 +48,7 @@ struct TreeState {
         /// The inode that the name had; a lookup after that finds it or a later one.
         let oldest: NodeID
     }
-    private var files: [HandleID: OpenFile] = [:]
-    private var lastHandle: UInt64 = 0
+    var files = OpenFiles()
 
     init(_ view: AlgorithmView) {
         self.view = view
@@ -98,7 +95,7 @@ struct TreeState {
         entryNodes = nodes
         retireEnviron()
         view = new
-        return (stale, takeWakers())
+        return (stale, files.takeWakers())
     }
 
     /// A process can keep an inode for ever (O_PATH): it must not keep the records of its generation for ever.
@@ -108,15 +105,6 @@ struct TreeState {
         }
         previousEnviron = environNode
         environNode = newNode()
-    }
-
-    private mutating func takeWakers() -> [PollWaker] {
-        files.compactMap { id, file in
-            guard case .generation(var reader) = file, let waker = reader.waker else { return nil }
-            reader.waker = nil
-            files[id] = .generation(reader)
-            return waker
-        }
     }
 
     // MARK: Nodes
@@ -171,38 +159,5 @@ struct TreeState {
     /// The listing of now, in the order of names.
     func listing() -> Listing {
         Listing(entries: view.entries, nodes: entryNodes, environ: environNode, generation: generationNode)
-    }
-
-    // MARK: Handles
-
-    /// The plaintext of `node`, if it is open.
-    func opened(_ node: NodeID) -> SecretValue? { known[node]?.opened }
-
-    mutating func add(_ file: OpenFile, of node: NodeID? = nil) -> HandleID {
-        if let node, case .pinned(let value) = file { known[node]?.opened = value }
-        lastHandle += 1
-        let id = HandleID(rawValue: lastHandle)
-        files[id] = file
-        return id
-    }
-
-    /// The open file; a read of `.generation` from its start takes the number of now.
-    mutating func file(_ handle: HandleID, readAt offset: UInt64) -> OpenFile? {
-        guard case .generation(var reader) = files[handle], offset == 0 || reader.shown == nil else {
-            return files[handle]
-        }
-        reader.shown = view.generation
-        files[handle] = .generation(reader)
-        return .generation(reader)
-    }
-
-    mutating func remove(_ handle: HandleID) { files[handle] = nil }
-
-    mutating func poll(_ handle: HandleID, _ waker: PollWaker?) -> Readiness {
-        guard case .generation(var reader) = files[handle] else { return .readable }
-        // Kept also where there is news: an edge-triggered epoll asks only when it was woken, not after the read.
-        reader.waker = waker ?? reader.waker
-        files[handle] = .generation(reader)
-        return reader.shown == view.generation ? .quiet : .changed
     }
 }

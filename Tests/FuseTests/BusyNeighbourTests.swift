@@ -2,6 +2,7 @@ import CLinux
 import Fuse
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 /// Mounts of one server, and neighbours that do not behave.

@@ -1,5 +1,6 @@
 import Fuse
 import Glibc
+import TestSupport
 import Testing
 
 @Suite struct `Descriptors over a socket` {

@@ -1,6 +1,7 @@
 import Fuse
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite(.enabled(if: isRootWithFuse, "needs root and /dev/fuse"), .timeLimit(.minutes(5)))

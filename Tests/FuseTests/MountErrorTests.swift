@@ -1,6 +1,7 @@
 import CLinux
 import Fuse
 import Glibc
+import TestSupport
 import Testing
 
 @Suite struct `A mount point that will not do` {

@@ -1,6 +1,7 @@
 import CLinux
 import Fuse
 import Glibc
+import TestSupport
 import Testing
 
 @Suite(.enabled(if: isRootWithFuse, "needs root and /dev/fuse"), .timeLimit(.minutes(5)))

@@ -1,6 +1,7 @@
 import CLinux
 import Fuse
 import Glibc
+import TestSupport
 import Testing
 
 /// Trees as programs see them, through the kernel, served by another process.

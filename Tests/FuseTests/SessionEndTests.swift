@@ -1,5 +1,6 @@
 import Fuse
 import Glibc
+import TestSupport
 import Testing
 
 @Suite(.enabled(if: isRootWithFuse, "needs root and /dev/fuse"), .timeLimit(.minutes(5)))

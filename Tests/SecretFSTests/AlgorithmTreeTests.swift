@@ -1,5 +1,6 @@
 import Fuse
 import Secrets
+import TestSupport
 import Testing
 
 @testable import SecretFS
@@ -63,6 +64,34 @@ import Testing
         #expect(throws: Refusal.stale) { try tree.open(old, by: anyone) }
         try publish(3)
         #expect(try tree.bytes(tree.open(name)).contains(4))
+    }
+
+    @Test(arguments: ["A", ".environ"])
+    func `a value that is open many times is in memory once, until its last file is closed`(_ name: String)
+        throws
+    {
+        let tree = try AlgorithmTree.of(.of([.plain("A", [1, 2, 3])]))
+        let count = Int(try tree.lookUp(name).size)
+        let handles = try (0..<100).map { _ in try tree.open(name) }
+        #expect(tree.plaintextCount == count)
+        for handle in handles.dropLast() { tree.close(handle) }
+        #expect(tree.plaintextCount == count)
+        #expect(try tree.bytes(#require(handles.last)).count == count)
+        tree.close(try #require(handles.last))
+        #expect(tree.plaintextCount == 0)
+    }
+
+    /// > `ENOMEM` if no memory can be locked, or if the files that are open in this mount have 64 MiB of plaintext already — docs/SEMANTICS.md#operations
+    @Test func `a mount's open files have a limit together, and what is closed is free again`() throws {
+        let value = [UInt8](repeating: 1, count: SecretValue.maximumCount)
+        let names = (0..<65).map { "N\($0)" }
+        let tree = try AlgorithmTree.of(.of(names.map { try .plain($0, value, delivery: .file) }))
+        let handles = try names.dropLast().map { try tree.open($0) }
+        #expect(throws: Refusal.noMemory) { try tree.open("N64") }
+        // Once more what is open costs nothing.
+        tree.close(try tree.open("N0"))
+        tree.close(handles[0])
+        #expect(try tree.bytes(tree.open("N64")).count == value.count)
     }
 
     @Test func `an entry that did not change keeps its inode`() throws {

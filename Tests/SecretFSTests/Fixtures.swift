@@ -1,45 +1,9 @@
-import FoundationEssentials
 import Fuse
 import Secrets
+import Synchronization
+import TestSupport
 
 @testable import SecretFS
-
-/// Stands in for the store: an entry whose "sealed" bytes are plain. Sealing is tested in StoreTests.
-struct PlainEntry: SealedEntry {
-    let bytes: [UInt8]
-    var isDamaged = false
-
-    func open(into destination: inout OutputRawSpan) throws(OpenError) {
-        if isDamaged { throw .damaged }
-        for byte in bytes { destination.append(byte) }
-    }
-    func details() throws(OpenError) -> EntryDetails {
-        guard let name = try? DisplayName("a name"), let about = try? Description("about it") else {
-            throw .damaged
-        }
-        return EntryDetails(displayName: name, description: about, provider: .internal)
-    }
-}
-
-extension Entry {
-    static func plain(
-        _ name: String, _ bytes: [UInt8], version: UInt32 = 1, delivery: Delivery = .env,
-        secret: SecretID = SecretID(), isDamaged: Bool = false
-    ) throws -> Entry {
-        Entry(
-            name: try EnvironmentName(name), secret: secret, version: Version(number: version),
-            delivery: delivery, count: bytes.count, modified: Timestamp(seconds: 1_000, nanoseconds: 5),
-            sealed: PlainEntry(bytes: bytes, isDamaged: isDamaged))
-    }
-}
-
-extension AlgorithmView {
-    static func of(_ entries: [Entry], generation: UInt64 = 1) -> AlgorithmView {
-        AlgorithmView(
-            generation: generation, modified: Timestamp(seconds: 1_000, nanoseconds: 5),
-            entries: entries.sorted { $0.name < $1.name })
-    }
-}
 
 extension AlgorithmTree {
     static func of(_ view: AlgorithmView, fileMode: UInt16 = 0o400) throws -> AlgorithmTree {
@@ -48,6 +12,8 @@ extension AlgorithmTree {
         }
         return AlgorithmTree(view, attributes: attributes) { _, _ in }
     }
+
+    var plaintextCount: Int { state.withLock { $0.files.plaintextCount } }
 
     func lookUp(_ name: String) throws(Refusal) -> Node { try lookUp(name.utf8Span.span, in: .root) }
 

@@ -1,27 +1,17 @@
 import FoundationEssentials
 import Fuse
 import Secrets
+import TestSupport
 
 /// What a mount is, in a form small enough to be obviously right: names with bytes, and descriptors that
 /// remember the bytes of the moment when they were opened.
 struct Model {
-    struct Shown: Equatable {
-        let name: String
-        let secret: SecretID
-        var version: UInt32
-        var bytes: [UInt8]
-        let delivery: Delivery
-
-        func entry() throws -> Entry {
-            try .plain(name, bytes, version: version, delivery: delivery, secret: secret)
-        }
-    }
-    private(set) var shown: [String: Shown] = [:]
+    private(set) var shown: [String: ShownEntry] = [:]
     private(set) var opened: [Int: [UInt8]] = [:]
     private(set) var generation: UInt64 = 0
 
     mutating func create(_ name: String, _ bytes: [UInt8], _ delivery: Delivery) {
-        shown[name] = Shown(name: name, secret: SecretID(), version: 1, bytes: bytes, delivery: delivery)
+        shown[name] = ShownEntry(name: name, secret: SecretID(), version: 1, bytes: bytes, delivery: delivery)
         generation += 1
     }
     mutating func update(_ name: String, _ bytes: [UInt8]) {

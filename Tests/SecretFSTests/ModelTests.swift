@@ -1,5 +1,6 @@
 import Fuse
 import Secrets
+import TestSupport
 import Testing
 
 @testable import SecretFS
@@ -94,6 +95,14 @@ struct Walk {
         try walk.run(steps: 500)
     }
 
+    @Test(.enabled(if: isRootWithFuse), arguments: 1...10)
+    func `through the kernel`(_ seed: UInt64) throws {
+        try withMountedAlgorithm { server in
+            var walk = Walk(seed: seed, in: MountedWorld(server))
+            try walk.run(steps: 500)
+        }
+    }
+
     @Test(arguments: Broken.Fault.allCases) func `and the model notices a broken tree`(_ fault: Broken.Fault)
         throws
     {
@@ -118,7 +127,7 @@ final class Broken: World {
         self.fault = fault
     }
 
-    func show(_ entries: [Model.Shown], generation: UInt64) throws {
+    func show(_ entries: [ShownEntry], generation: UInt64) throws {
         try whole.show(entries, generation: generation)
     }
     func open(_ name: String) throws -> Int? {

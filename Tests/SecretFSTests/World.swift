@@ -1,5 +1,7 @@
 import Fuse
+import Glibc
 import Secrets
+import TestSupport
 
 @testable import SecretFS
 
@@ -7,7 +9,7 @@ import Secrets
 /// every one of them.
 protocol World: AnyObject {
     /// Shows these entries from now on.
-    func show(_ entries: [Model.Shown], generation: UInt64) throws
+    func show(_ entries: [ShownEntry], generation: UInt64) throws
     /// - Returns: nil if there is no such file.
     func open(_ name: String) throws -> Int?
     func read(_ descriptor: Int, at offset: Int, count: Int) throws -> [UInt8]
@@ -26,7 +28,7 @@ final class HandlersWorld: World {
 
     init() throws { tree = try .of(.of([], generation: 0)) }
 
-    func show(_ entries: [Model.Shown], generation: UInt64) throws {
+    func show(_ entries: [ShownEntry], generation: UInt64) throws {
         let view = AlgorithmView.of(try entries.map { try $0.entry() }, generation: generation)
         for stale in tree.publish(view) {
             // Sometimes the kernel is late to forget: opens must be right all the same.
@@ -82,4 +84,43 @@ final class HandlersWorld: World {
     }
 
     func list() throws -> Set<String> { Set(try tree.names()) }
+}
+
+/// A real mount, served by another process and used with system calls.
+final class MountedWorld: World {
+    private let server: TreeServer
+
+    init(_ server: TreeServer) { self.server = server }
+
+    func show(_ entries: [ShownEntry], generation: UInt64) throws {
+        let answer = try server.ask(
+            (["show", server.directory, "\(generation)"] + entries.map(\.word)).joined(separator: " "))
+        guard answer == "ok" else { throw Difference(description: answer) }
+    }
+
+    func open(_ name: String) throws -> Int? {
+        let descriptor = Glibc.open("\(server.directory)/\(name)", O_RDONLY | O_CLOEXEC)
+        if descriptor < 0, errno == ENOENT { return nil }
+        guard descriptor >= 0 else { throw SystemError(errno: errno) }
+        return Int(descriptor)
+    }
+
+    func read(_ descriptor: Int, at offset: Int, count: Int) throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        let got = pread(Int32(descriptor), &bytes, count, offset)
+        guard got >= 0 else { throw SystemError(errno: errno) }
+        return Array(bytes[..<got])
+    }
+
+    func size(_ descriptor: Int) throws -> Int {
+        try fileSize(of: Int32(descriptor))
+    }
+
+    func close(_ descriptor: Int) throws { Glibc.close(Int32(descriptor)) }
+
+    func list() throws -> Set<String> {
+        guard let directory = opendir(server.directory) else { throw SystemError(errno: errno) }
+        defer { closedir(directory) }
+        return Set(names(in: directory))
+    }
 }

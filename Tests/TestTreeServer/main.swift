@@ -3,32 +3,61 @@
 import CLinux
 import Fuse
 import Glibc
+import SecretFS
+import Secrets
 import Synchronization
+import TestSupport
+
+/// A mount of an algorithm.
+struct ServedAlgorithm {
+    let tree: AlgorithmTree
+    let session: Session
+
+    func show(_ generation: UInt64, _ words: ArraySlice<String>) throws -> String {
+        let entries = try words.compactMap(ShownEntry.init(word:)).map { try $0.entry() }
+        guard entries.count == words.count else { return "error an entry does not parse" }
+        for stale in tree.publish(.of(entries, generation: generation)) {
+            session.invalidate(name: stale.name, in: .root)
+        }
+        return "ok"
+    }
+}
 
 struct Served {
     let tree: ChangingTree
     let session: Session
-    let path: String
 }
 
 struct Server: ~Copyable {
     let loop: SessionLoop
     let ends = Ends()
     var served: [String: Served] = [:]
+    var algorithms: [String: ServedAlgorithm] = [:]
 
     final class Ends: Sendable {
         let list = Mutex<[String: SessionEnd]>([:])
     }
 
     mutating func mount(_ directory: String, entries: Int) throws -> String {
+        let tree = ChangingTree(entries: entries)
+        served[directory] = Served(tree: tree, session: try serve(tree, at: directory))
+        return "mounted"
+    }
+
+    func mountAlgorithm(_ directory: String) throws -> ServedAlgorithm {
+        guard let attributes = MountAttributes(uid: getuid(), gid: getgid(), fileMode: 0o400) else {
+            throw Refusal.invalid
+        }
+        let tree = AlgorithmTree(.of([], generation: 0), attributes: attributes) { _, _ in }
+        return ServedAlgorithm(tree: tree, session: try serve(tree, at: directory))
+    }
+
+    func serve(_ tree: any FileTree, at directory: String) throws -> Session {
         let mounted = try Mounting.mount(
             at: directory, allowOthers: getuid() == 0 || getenv("ALLOW_OTHERS") != nil)
-        let tree = ChangingTree(entries: entries)
-        let session = try loop.add(mounted.descriptor, keeper: mounted.keeper, serving: tree) { [ends] end in
+        return try loop.add(mounted.descriptor, keeper: mounted.keeper, serving: tree) { [ends] end in
             ends.list.withLock { $0[directory] = end }
         }
-        served[directory] = Served(tree: tree, session: session, path: mounted.path)
-        return "mounted"
     }
 
     /// Waits until the session at `directory` is over; the test's own deadline ends the wait if it never is.
@@ -46,6 +75,11 @@ struct Server: ~Copyable {
         let directory = words.count > 1 ? words[1] : ""
         switch words[0] {
         case "mount": return try mount(directory, entries: Int(words[2]) ?? 0)
+        case "mountAlgorithm":
+            algorithms[directory] = try mountAlgorithm(directory)
+            return "mounted"
+        case "show":
+            return try algorithms[directory]?.show(UInt64(words[2]) ?? 0, words[3...]) ?? "error not mounted"
         case "unmount":
             try Mounting.unmount(directory, lazily: words.count > 2)
             return "unmounted"
@@ -81,7 +115,9 @@ struct Server: ~Copyable {
     }
 
     func end() {
-        for directory in served.keys { _ = try? Mounting.unmount(directory, lazily: true) }
+        for directory in Array(served.keys) + algorithms.keys {
+            _ = try? Mounting.unmount(directory, lazily: true)
+        }
         loop.stop()
     }
 }
