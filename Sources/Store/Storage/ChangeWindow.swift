@@ -6,6 +6,8 @@ struct ChangeWindow {
     static let revisions: Int64 = 4096
     /// However many keys each of them changed.
     static let keys: Int64 = 131_072
+    /// However many bytes the keys of one of them take: a row must not reach `SQLiteConnection.maximumRow`.
+    private static let bytes = 8 << 20
     /// Trimming waits for this many revisions, so that most commits do not write the pages of old changes.
     private static let interval: Int64 = 64
 
@@ -22,7 +24,7 @@ struct ChangeWindow {
     func note(_ keys: [RecordKey], after state: inout StoreState) throws {
         state.advance()
         var changed = ChangedKeys(keys)
-        if changed.count > Self.keys {
+        if changed.count > Self.keys || changed.bytes.count > Self.bytes {
             // More than may be remembered. The row stays: it is where the newest revision is known from.
             changed = ChangedKeys([])
             state.forgotten = state.revision

@@ -1,4 +1,5 @@
 import GRDB
+import GRDBSQLite
 
 /// One connection to a store's file, with the settings that every connection has.
 struct SQLiteConnection: Sendable {
@@ -11,6 +12,9 @@ struct SQLiteConnection: Sendable {
     static let formatVersion = 1
     /// How long a command waits for another process, in seconds.
     static let patience = 5.0
+
+    /// No row of ours is longer, in bytes: a longer one in a file that somebody made is an error, and never read.
+    static let maximumRow: Int32 = 16 << 20
 
     /// Opens a store that exists.
     ///
@@ -28,7 +32,10 @@ struct SQLiteConnection: Sendable {
         configuration.busyMode = .timeout(Self.patience)
         configuration.foreignKeysEnabled = false
         configuration.publicStatementArguments = false
-        configuration.prepareDatabase(setUp)
+        configuration.prepareDatabase { database in
+            unsafe sqlite3_limit(database.sqliteConnection, SQLITE_LIMIT_LENGTH, Self.maximumRow)
+            try setUp(database)
+        }
         do { queue = try DatabaseQueue(path: path, configuration: configuration) } catch {
             throw StorageError(error, path: path)
         }

@@ -32,7 +32,7 @@ extension StorageError {
         switch code.primaryResultCode {
         case .SQLITE_FULL: return .full(path: path)
         case .SQLITE_BUSY, .SQLITE_LOCKED: return .busy(path: path)
-        case .SQLITE_CORRUPT, .SQLITE_NOTADB, .SQLITE_CONSTRAINT, .SQLITE_MISMATCH:
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB, .SQLITE_CONSTRAINT, .SQLITE_MISMATCH, .SQLITE_TOOBIG:
             return .corrupt(path: path, reason: words)
         // Only a file without our tables makes statements that are fixed fail to compile.
         case .SQLITE_ERROR:

@@ -49,6 +49,17 @@ import Testing
         }
     }
 
+    @Test func `a record longer than any that we write is corrupt and is not read into memory`() throws {
+        try withTemporaryDirectory { directory in
+            let store = try SQLiteStorage.create(at: directory)
+            try store.put("k")
+            let statement = "UPDATE record SET bytes = zeroblob(200000000)"
+            try run("/usr/bin/sqlite3", directory + "/store.db", statement)
+            expectCorrupt { try store.read([.key("k")], at: nil) }
+            expectCorrupt { try SQLiteStorage.open(at: directory).read([.prefix("k")], at: nil) }
+        }
+    }
+
     @Test func `a newer format is named`() throws {
         try withTemporaryDirectory { directory in
             _ = try SQLiteStorage.create(at: directory)

@@ -15,6 +15,22 @@ import Testing
         }
     }
 
+    @Test func `keys of very many bytes in one commit are not remembered, and the store goes on`() throws {
+        try withTemporaryDirectory { directory in
+            let store = try SQLiteStorage.create(at: directory)
+            // Keys that share nothing with their neighbours.
+            let long = String(repeating: "x", count: 980)
+            let puts = (0..<20_000).map {
+                Transaction.Change.put(RecordKey("\($0 * 7919 % 20_000)\(long)"), [1])
+            }
+            try store.commit(Transaction(then: puts))
+            #expect(throws: StorageError.revisionGone) { try store.changes(since: 0) }
+            try store.put("k")
+            #expect(try store.changes(since: 1).keys == ["k"])
+            try store.check()
+        }
+    }
+
     @Test func `commits of very many keys shorten the window, and what is remembered stays whole`() throws {
         try withTemporaryDirectory { directory in
             let store = try SQLiteStorage.create(at: directory)
