@@ -245,6 +245,16 @@ def test_the_log_has_the_mounts_and_no_value(store, mount):
     assert planted not in log
 
 
+def test_a_log_that_is_full_is_moved_aside_and_goes_on_in_a_new_file(store):
+    log = store.state / "agent.log"
+    log.write_bytes(b"x" * (1 << 20))
+    store.create("A", b"value")
+    store.mount()
+    assert (store.state / "agent.log.1").stat().st_size == 1 << 20
+    assert b"mounted" in log.read_bytes() and log.stat().st_mode & 0o777 == 0o600
+    assert log.stat().st_size < 1 << 16
+
+
 def test_strangers_on_the_socket_do_not_disturb_the_agent(store, mount):
     import socket
 

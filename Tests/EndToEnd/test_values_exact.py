@@ -180,3 +180,14 @@ def test_an_environ_that_no_program_could_take_is_refused(store):
     assert refusal.value.errno == 27  # EFBIG
     outcome = store.run("run", ALGORITHM, "--", "true")
     assert outcome.status == 125 and outcome.errors.startswith("secretfs-env: error: "), outcome
+
+
+def test_who_opens_what_cannot_be_opened_does_not_fill_the_log(store):
+    store.put({f"NAME_{number:02}": b"v" * 131_000 for number in range(49)})
+    mount = store.mount()
+    for _ in range(1000):
+        with pytest.raises(OSError):
+            (mount / ".environ").read_bytes()
+    told = (store.state / "agent.log").read_bytes().count(b"cannot be opened")
+    # Once a minute.
+    assert 1 <= told <= 2, told

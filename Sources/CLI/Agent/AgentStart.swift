@@ -37,7 +37,7 @@ struct AgentStart {
     private func spawn(_ state: StateDirectory, standardInput: OwnedDescriptor, ready: OwnedDescriptor)
         throws(Failure)
     {
-        let log = Files.open(state.log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, mode: 0o600)
+        let log = Files.openLog(state.log)
         guard log >= 0 else { throw Failure(.io, "\(state.log) cannot be opened: \(errnoText())") }
         defer { close(log) }
         var actions = unsafe posix_spawn_file_actions_t()

@@ -73,9 +73,10 @@ struct AgentCommand: ParsableCommand {
         // Before any thread is started: every thread inherits it.
         let signals = StopSignals()
         Hygiene.protectAgent()
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
-        let log = Logger(label: "secretfs.agent")
         let directory = try state.directory
+        let file = LogFile(directory.log)
+        LoggingSystem.bootstrap { AgentLog($0, file) }
+        let log = Logger(label: "secretfs.agent")
         let sealed = try SealedStore.open(at: directory.path)
         guard let lock = try AgentLock(directory) else {
             if rootKeyFromStdin { return tellStarter(.done) }

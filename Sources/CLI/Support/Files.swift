@@ -14,6 +14,11 @@ enum Files {
         return (OwnedDescriptor(ends[0]), OwnedDescriptor(ends[1]))
     }
 
+    /// A log that lines are appended to, made if there is none.
+    static func openLog(_ path: String) -> Int32 {
+        open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, mode: 0o600)
+    }
+
     static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
     static func isExecutable(_ path: String) -> Bool { unsafe access(path, X_OK) == 0 }
 
