@@ -143,7 +143,7 @@ def test_doctor_as_json_has_its_keys(store):
     assert {finding["level"] for finding in findings} <= {"ok", "warning", "problem"}
     assert all("remedy" in finding for finding in findings if finding["level"] != "ok")
     checked = {finding["check"] for finding in findings}
-    assert checked >= {"/dev/fuse", "locked memory", "open files", "swap", "core dumps", "state folder", "root key"}
+    assert checked >= {"/dev/fuse", "locked memory", "open files", "swap", "core dumps", "state folder", "root key", "integrity"}
 
 
 def test_doctor_names_a_state_folder_that_others_may_read(store):
@@ -152,6 +152,20 @@ def test_doctor_names_a_state_folder_that_others_may_read(store):
     assert outcome.status == 69, outcome
     assert "problem" in outcome.output and f"chmod 0700 {store.state}" in outcome.output
     assert outcome.errors == ""
+
+
+def test_doctor_finds_damage_in_the_middle_of_the_store(store):
+    store.put({f"A{number}": b"v" * 5000 for number in range(20)})
+    whole = [finding for finding in store.json("doctor") if finding["check"] == "integrity"]
+    assert [finding["level"] for finding in whole] == ["ok"]
+    path = store.state / "store.db"
+    damaged = bytearray(path.read_bytes())
+    # Every page but the first, which has the schema and is checked by every command.
+    for start in range(4096, len(damaged), 4096):
+        damaged[start : start + 64] = b"\x5a" * 64
+    path.write_bytes(damaged)
+    outcome = store.run("doctor")
+    assert outcome.status == 69 and "integrity" in outcome.output and "backup" in outcome.output, outcome
 
 
 def test_people_see_tables_without_values_and_colours(store):

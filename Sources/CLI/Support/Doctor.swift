@@ -1,6 +1,7 @@
 import CLinux
 import FoundationEssentials
 import Glibc
+import Store
 
 /// What `secretfs doctor` found, and what to do about it.
 struct Finding: Encodable {
@@ -13,7 +14,7 @@ struct Finding: Encodable {
     var remedy: String?
 }
 
-/// Looks at the machine and the state folder. Changes nothing.
+/// Looks at the machine, the state folder and all of the store. Changes nothing of what they hold.
 struct Doctor {
     let state: StateDirectory
 
@@ -128,11 +129,27 @@ struct Doctor {
                     remedy: "make a store: secretfs init")
             ]
         }
-        return [
+        let findings = [
             permissions("state folder", state.path, at: 0o700),
-            permissions("store", state.path + "/store.db", at: 0o600),
+            permissions("store", state.store, at: 0o600),
             permissions("root key", state.rootKey, at: 0o400),
         ].compactMap { $0 }
+        // Opening a store that others may enter would narrow its modes: that is for its owner to decide.
+        guard findings.allSatisfy({ $0.level == .ok }), let integrity = integrity() else { return findings }
+        return findings + [integrity]
+    }
+
+    /// Every page and count of the store; what is sealed in it, only an open with the root key can tell.
+    private func integrity() -> Finding? {
+        guard Files.exists(state.store) else { return nil }
+        do throws(StorageError) {
+            try SQLiteStorage.open(at: state.path).check()
+            return Finding(check: "integrity", level: .ok, finding: "every page of the store is whole")
+        } catch {
+            let failure = Failure(error)
+            return Finding(
+                check: "integrity", level: .problem, finding: failure.message, remedy: failure.hint)
+        }
     }
 
     /// Nobody but the owner; `widest` is what the owner needs. Nil if the file is not there.

@@ -59,6 +59,7 @@ struct StateDirectory {
 
     var socket: String { path + "/agent.sock" }
     var log: String { path + "/agent.log" }
+    var store: String { path + "/store.db" }
     var lock: String { path + "/agent.lock" }
     var rootKey: String { path + "/root.key" }
 }
