@@ -25,6 +25,8 @@ private func oneLine(_ text: String, _ kind: NameError.Kind, maximum: Int) throw
     guard text.utf8.count <= maximum else {
         throw NameError(kind, text, "it has \(text.utf8.count) bytes; at most \(maximum) are allowed")
     }
+    // Most are of ASCII only; what Unicode knows of a character takes a while to look up.
+    if text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) { return text }
     // A control or bidirectional character could rewrite what a terminal or a page shows around it.
     let isPlain = text.unicodeScalars.allSatisfy { scalar in
         switch scalar.properties.generalCategory {

@@ -53,7 +53,7 @@ struct ChangeWindow {
         let end = min(Self.forgotten(state), state.revision - 1)
         let statement = try database.cachedStatement(
             sql: "SELECT ifnull(sum(count), 0) FROM change WHERE revision <= ?")
-        state.changes -= try Int64.fetchOne(statement, arguments: [end]) ?? 0
+        try state.forget(try Int64.fetchOne(statement, arguments: [end]) ?? 0)
         try database.cachedStatement(sql: "DELETE FROM change WHERE revision <= ?").execute(arguments: [end])
         try state.write(database)
     }
@@ -64,7 +64,7 @@ struct ChangeWindow {
         var keys: Set<RecordKey> = []
         let rows = try Row.fetchCursor(statement, arguments: [revision])
         while let row = try rows.next() {
-            let count: Int64 = row[0]
+            let count = try row.number(0)
             let isWhole = try row.withUnsafeData(atIndex: 1) { bytes in
                 ChangedKeys.decode(bytes.map { [UInt8]($0) } ?? [], count: count, into: &keys)
             }

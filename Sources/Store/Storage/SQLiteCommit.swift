@@ -66,7 +66,10 @@ struct SQLiteCommit {
     private func revisions(of key: RecordKey) throws -> (created: Int64, modified: Int64)? {
         let statement = try database.cachedStatement(
             sql: "SELECT created, modified FROM record WHERE key = ?")
-        return try Row.fetchOne(statement, arguments: [key.blob]).map { ($0[0], $0[1]) }
+        let rows = try Row.fetchCursor(statement, arguments: [key.blob])
+        let found = try rows.next().map { row in (created: try row.number(0), modified: try row.number(1)) }
+        withExtendedLifetime(rows) {}
+        return found
     }
 
     /// - Throws: `.conflict` for a put that is made only if the key is absent, and it is not.

@@ -96,10 +96,11 @@ struct SQLiteConnection: Sendable {
     /// write that we acknowledge.
     private static func checkSchema(_ database: Database, _ path: String) throws {
         let rows = try Row.fetchAll(database, sql: "SELECT type, sql FROM sqlite_schema")
-        let isOurs = rows.allSatisfy { row in
+        let isOurs = try rows.allSatisfy { row in
             // The index of a UNIQUE column has no statement of its own.
-            guard let sql = row["sql"] as String? else { return row["type"] == "index" }
-            return row["type"] == "table" && schema.contains(sql)
+            let type = try row.decode(String.self, atIndex: 0)
+            guard let sql = try row.decode(String?.self, atIndex: 1) else { return type == "index" }
+            return type == "table" && schema.contains(sql)
         }
         guard isOurs, rows.count == 4 else {
             throw StorageError.corrupt(

@@ -8,9 +8,13 @@ struct StoreState {
     /// Changes up to this revision may be forgotten.
     var forgotten: Int64
     /// How many changed keys `change` had when they were counted last.
-    var changes: Int64
+    private(set) var changes: Int64
     /// The newest revision of those.
-    var counted: Int64
+    private(set) var counted: Int64
+    private let path: String
+
+    /// More than any store can have had, and far from where sums overflow.
+    private static let maximumChanges: Int64 = 1 << 48
 
     init(_ database: Database, path: String) throws {
         let statement = try database.cachedStatement(
@@ -18,13 +22,22 @@ struct StoreState {
                 SELECT ifnull((SELECT max(revision) FROM change), 0), forgotten, changes, counted
                 FROM state WHERE id = 1
                 """)
-        guard let row = try Row.fetchOne(statement) else {
+        // Not `fetchOne`, which copies the row: every commit and every read comes through here.
+        let rows = try Row.fetchCursor(statement)
+        guard let row = try rows.next() else {
             throw StorageError.corrupt(path: path, reason: "the row of its state is missing")
         }
-        (revision, forgotten, changes, counted) = (row[0], row[1], row[2], row[3])
-        guard 0 <= counted, counted <= revision, revision < .max else {
-            throw StorageError.corrupt(path: path, reason: "its revision is damaged")
-        }
+        revision = try row.number(0)
+        forgotten = try row.number(1)
+        changes = try row.number(2)
+        counted = try row.number(3)
+        // A row is of its cursor.
+        withExtendedLifetime(rows) {}
+        self.path = path
+        guard (0..<Int64.max).contains(revision), (0...revision).contains(counted),
+            (0...revision).contains(forgotten),
+            (0...Self.maximumChanges).contains(changes)
+        else { throw StorageError.corrupt(path: path, reason: "its revision is damaged") }
     }
 
     /// After a commit's changes were noted.
@@ -34,8 +47,20 @@ struct StoreState {
     mutating func count(_ database: Database) throws {
         let statement = try database.cachedStatement(
             sql: "SELECT ifnull(sum(count), 0) FROM change WHERE revision > ?")
-        changes += try Int64.fetchOne(statement, arguments: [counted]) ?? 0
+        let added = try Int64.fetchOne(statement, arguments: [counted]) ?? 0
+        guard (0...Self.maximumChanges).contains(added) else { throw damagedCounts }
+        changes += added
         counted = revision
+    }
+
+    /// Forgets changes of `count` keys that were counted.
+    mutating func forget(_ count: Int64) throws {
+        guard (0...changes).contains(count) else { throw damagedCounts }
+        changes -= count
+    }
+
+    private var damagedCounts: StorageError {
+        .corrupt(path: path, reason: "the numbers of its changes are damaged")
     }
 
     func write(_ database: Database) throws {
@@ -43,6 +68,14 @@ struct StoreState {
             sql: "UPDATE state SET forgotten = ?, changes = ?, counted = ? WHERE id = 1")
         try statement.execute(arguments: [forgotten, changes, counted])
     }
+}
+
+extension Row {
+    /// The number in a column. GRDB's subscript ends the program where there is none, and a file that somebody made
+    /// may have anything anywhere, whatever its schema says.
+    ///
+    /// - Throws: `RowDecodingError`, which is `StorageError.corrupt`.
+    func number(_ column: Int) throws -> Int64 { try decode(Int64.self, atIndex: column) }
 }
 
 extension RecordKey {
@@ -89,8 +122,8 @@ extension StoredRecord {
 
     init(key: RecordKey, _ row: Row, path: String) throws {
         let bytes = try row.withUnsafeData(atIndex: 1) { data in data.map { [UInt8]($0) } ?? [] }
-        let created: Int64 = row[2]
-        let modified: Int64 = row[3]
+        let created = try row.number(2)
+        let modified = try row.number(3)
         guard 0 < created, created <= modified else {
             throw StorageError.corrupt(path: path, reason: "the revisions of record \(key) are damaged")
         }

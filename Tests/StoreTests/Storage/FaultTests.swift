@@ -49,6 +49,52 @@ import Testing
         }
     }
 
+    /// A process that ends is worse than an error: the agent serves others.
+    @Test(arguments: 1...4) func `whatever is flipped in the file is an error or not a record's business`(
+        _ seed: UInt64
+    )
+        throws
+    {
+        try withTemporaryDirectory { directory in
+            var random = SeededRandom(seed: seed)
+            var store: SQLiteStorage? = try SQLiteStorage.create(at: directory)
+            let records = (0..<40).map { ("k/\($0)", [UInt8](repeating: UInt8($0), count: 50 + $0)) }
+            for (key, bytes) in records {
+                try store?.commit(Transaction(then: [.put(RecordKey(key), bytes)]))
+            }
+            store = nil
+            let path = directory + "/store.db"
+            let whole = try [UInt8](Data(contentsOf: URL(filePath: path)))
+            for _ in 0..<120 {
+                var broken = whole
+                for _ in 0..<Int.random(in: 1...3, using: &random) {
+                    let place = Int.random(in: 0..<broken.count, using: &random)
+                    broken[place] = UInt8.random(in: 0...255, using: &random)
+                }
+                try Data(broken).write(to: URL(filePath: path))
+                useAll(directory)
+                for name in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + name) }
+            }
+        }
+    }
+
+    /// Uses all of the store. What it finds is sealed and checked elsewhere; here it must only not end the process.
+    private func useAll(_ directory: String) {
+        do {
+            let store = try SQLiteStorage.open(at: directory)
+            _ = try? store.check()
+            _ = try? store.read([.prefix("k/")], at: nil)
+            _ = try? store.read([.key("k/7")], at: nil)
+            _ = try? store.changes(since: 0)
+            _ = try? store.count(of: "k/")
+            // Enough commits to trim what is remembered.
+            for number in 0..<70 {
+                try store.commit(Transaction(then: [.put(RecordKey("k/\(number % 9)"), [1, 2])]))
+            }
+            try store.commit(Transaction(if: [.absent("k/1")], then: [.deletePrefix("k/")]))
+        } catch {}
+    }
+
     @Test func `a record longer than any that we write is corrupt and is not read into memory`() throws {
         try withTemporaryDirectory { directory in
             let store = try SQLiteStorage.create(at: directory)
