@@ -27,6 +27,10 @@ package final class AlgorithmTree: FileTree {
     }
 
     package var generation: UInt64 { state.withLock { $0.view.generation } }
+    /// Whether a change of `secret` may change what this tree shows.
+    package func dependsOn(_ secret: SharedSecret) -> Bool {
+        state.withLock { $0.view.shared.contains(secret) }
+    }
     package var entryCount: Int { state.withLock { $0.view.entries.count } }
 
     /// Shows `view` from now on. Open handles keep what they opened.

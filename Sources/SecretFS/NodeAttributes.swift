@@ -51,6 +51,8 @@ extension AlgorithmView {
     /// Whether nobody could tell it from `other`. Every change of a secret's record is a later `modified`.
     func showsTheSame(as other: AlgorithmView) -> Bool {
         modified == other.modified && entries.count == other.entries.count
-            && zip(entries, other.entries).allSatisfy { $0.name == $1.name && $0.isSameVersion(as: $1) }
+            && zip(entries, other.entries).allSatisfy {
+                $0.name == $1.name && $0.isSameVersion(as: $1) && $0.callers == $1.callers
+            }
     }
 }

@@ -9,11 +9,17 @@ package struct Entry: Sendable {
     /// When the version was made.
     package let modified: Timestamp
     package let sealed: any SealedEntry
+    /// Who may open it: callers that all of these rules let.
+    package let callers: [CallerRule]
+    /// From this moment on it is not there, even before a new view says so.
+    package let expires: Timestamp?
 
     package init(
         name: EnvironmentName, secret: SecretID, version: Version, delivery: Delivery, count: Int,
-        modified: Timestamp, sealed: any SealedEntry
+        modified: Timestamp, sealed: any SealedEntry, callers: [CallerRule] = [], expires: Timestamp? = nil
     ) {
+        self.callers = callers
+        self.expires = expires
         self.name = name
         self.secret = secret
         self.version = version
@@ -61,10 +67,19 @@ package struct AlgorithmView: Sendable {
     package let entries: [Entry]
     /// When the newest visible change was made.
     package let modified: Timestamp
+    /// When a validity next begins or ends: then there is another view, without any change in the store.
+    package let nextChange: Timestamp?
+    /// The secrets of owners that it depends on, shown or not.
+    package let shared: Set<SharedSecret>
 
-    package init(generation: UInt64, modified: Timestamp, entries: [Entry]) {
+    package init(
+        generation: UInt64, modified: Timestamp, entries: [Entry], nextChange: Timestamp? = nil,
+        shared: Set<SharedSecret> = []
+    ) {
         self.generation = generation
         self.modified = modified
         self.entries = entries
+        self.nextChange = nextChange
+        self.shared = shared
     }
 }

@@ -35,6 +35,7 @@ package struct NameError: Error, Equatable, CustomStringConvertible {
     package enum Kind: String, Sendable {
         case environmentVariable = "environment variable name"
         case algorithm = "algorithm name"
+        case owner = "owner"
         case displayName = "display name"
         case description = "description"
     }

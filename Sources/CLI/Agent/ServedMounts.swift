@@ -18,6 +18,28 @@ final class ServedMounts: Sendable {
         var mounts: [Session.ID: Mount] = [:]
         var byAlgorithm: [AlgorithmName: Set<Session.ID>] = [:]
         var isClosed = false
+
+        /// The algorithms that are mounted and may show something else.
+        func affected(_ affected: AffectedMounts) -> Set<AlgorithmName> {
+            let mounted = Set(byAlgorithm.keys)
+            guard case .some(let parts) = affected else { return mounted }
+            var names: Set<AlgorithmName> = []
+            for part in parts {
+                switch part {
+                case .algorithm(let name): names.insert(name)
+                case .owner(let owner): names.formUnion(mounted.filter { $0.owner == owner.text })
+                case .shared(let secret): names.formUnion(dependents(of: secret))
+                }
+            }
+            return names.intersection(mounted)
+        }
+
+        private func dependents(of secret: SharedSecret) -> [AlgorithmName] {
+            byAlgorithm.compactMap { name, sessions in
+                let tree = sessions.first.flatMap { mounts[$0]?.tree }
+                return tree?.dependsOn(secret) ?? false ? name : nil
+            }
+        }
     }
 
     private let store: SecretStore
@@ -64,7 +86,7 @@ final class ServedMounts: Sendable {
         log.info(
             "mounted", metadata: ["algorithm": "\(name)", "mount-point": "\(printable(request.mountPoint))"])
         // A change between reading the view and being in the table was told to the others only.
-        refresh(.some([name]))
+        refresh(.some([.algorithm(name)]))
     }
 
     private func add(
@@ -130,13 +152,8 @@ final class ServedMounts: Sendable {
     // MARK: Changes
 
     /// Reads what changed, once for each algorithm, and shows it in its mounts.
-    func refresh(_ affected: AffectedAlgorithms) {
-        let mounted = state.withLock { Set($0.byAlgorithm.keys) }
-        let names: Set<AlgorithmName> =
-            switch affected {
-            case .all: mounted
-            case .some(let names): names.intersection(mounted)
-            }
+    func refresh(_ affected: AffectedMounts) {
+        let names = state.withLock { $0.affected(affected) }
         for name in names {
             do {
                 publish(try currentView(of: name), of: name)
@@ -154,7 +171,8 @@ final class ServedMounts: Sendable {
             return try store.view(of: name)
         } catch .algorithmMissing {
             // Deleted: its mounts stay, and show that nothing is left.
-            return AlgorithmView(generation: try store.revision().rawValue, modified: .now(), entries: [])
+            let generation = SecretStore.generation(of: try store.revision())
+            return AlgorithmView(generation: generation, modified: .now(), entries: [])
         }
     }
 

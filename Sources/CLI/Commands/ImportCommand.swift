@@ -14,7 +14,7 @@ struct ImportCommand: ParsableCommand {
               secretfs import nlp/Summarizer .env --update --yes
             """)
     @OptionGroup var state: StateOptions
-    @Argument(help: "OWNER/NAME.") var algorithm: String
+    @Argument(help: "OWNER/NAME, or OWNER for secrets to be granted.") var home: String
     @Argument(help: "The .env file; - is standard input.") var file: String
     @Flag(help: "A name that exists gets the new value as its next version.") var update = false
     @Flag(help: "Show what would be done, and do nothing.") var dryRun = false
@@ -24,11 +24,11 @@ struct ImportCommand: ParsableCommand {
     var allowName: [String] = []
 
     func run() throws {
-        let algorithm = try AlgorithmName(algorithm)
+        let home = try SecretHome(home)
         let allowed = Set(try allowName.map { try EnvironmentName($0) })
         let delivery = try parsed(delivery: delivery)
         let store = try state.openStore()
-        let present = Set(try store.algorithm(algorithm).1.map(\.name))
+        let present = Set(try store.secrets(of: home).map(\.name))
         let source = try ValueInput.contents(of: file, maximum: Self.maximumCount)
         let secrets = try DotEnv.parse(source).map { variable in
             NewSecret(
@@ -45,14 +45,14 @@ struct ImportCommand: ParsableCommand {
         Output.line(plan.joined(separator: "\n"))
         if dryRun { return Output.line("Nothing was changed.") }
         if !yes, file != "-", isatty(STDIN_FILENO) == 1 {
-            let question = "Import \(secrets.count) secret(s) into \(algorithm)?"
+            let question = "Import \(secrets.count) secret(s) into \(home)?"
             guard Confirmation.ask(question) else {
                 throw Failure(.usage, "not confirmed; nothing was changed")
             }
         }
         let existing: ExistingSecrets = update ? .update : .refuse
-        try store.createSecrets(secrets, of: algorithm, existing: existing, allowing: allowed)
-        Output.line("Imported \(secrets.count) secret(s) into \(algorithm).")
+        try store.createSecrets(secrets, of: home, existing: existing, allowing: allowed)
+        Output.line("Imported \(secrets.count) secret(s) into \(home).")
     }
 
     /// A file of 10,000 secrets fits many times; a mistaken file does not fill the memory.

@@ -10,11 +10,11 @@ struct SecretCommand: ParsableCommand {
 
     /// Which secret, in every command but `list`.
     struct Subject: ParsableArguments {
-        @Argument(help: "OWNER/NAME.") var algorithm: String
+        @Argument(help: "OWNER/NAME, or OWNER for a secret to be granted.") var home: String
         @Argument(help: "The environment variable's name.") var name: String
 
-        func parsed() throws -> (AlgorithmName, EnvironmentName) {
-            (try AlgorithmName(algorithm), try EnvironmentName(name))
+        func parsed() throws -> (SecretHome, EnvironmentName) {
+            (try SecretHome(home), try EnvironmentName(name))
         }
     }
 
@@ -50,7 +50,7 @@ struct SecretCommand: ParsableCommand {
         var allowName: [String] = []
 
         func run() throws {
-            let (algorithm, name) = try subject.parsed()
+            let (home, name) = try subject.parsed()
             let displayName = try DisplayName(
                 self.displayName ?? String(name.text.prefix(DisplayName.maximumCount)))
             let about = try Description(description)
@@ -60,8 +60,8 @@ struct SecretCommand: ParsableCommand {
             let secret = NewSecret(
                 name: name, displayName: displayName, about: about, delivery: delivery,
                 value: try source.read(name))
-            let made = try store.createSecrets([secret], of: algorithm, allowing: allowed)
-            Output.line("Created \(name) of \(algorithm): version 1, \(made[0].current.count) bytes.")
+            let made = try store.createSecrets([secret], of: home, allowing: allowed)
+            Output.line("Created \(name) of \(home): version 1, \(made[0].current.count) bytes.")
         }
     }
 
@@ -83,19 +83,19 @@ struct SecretCommand: ParsableCommand {
         @Flag(help: "Keep the value.") var metadataOnly = false
 
         func run() throws {
-            let (algorithm, name) = try subject.parsed()
+            let (home, name) = try subject.parsed()
             var update = SecretUpdate(
                 displayName: try displayName.map { try DisplayName($0) },
                 about: try description.map { try Description($0) },
                 delivery: try delivery.map { try parsed(delivery: $0) })
             let store = try state.openStore()
             // Before a value is asked for: a typing error in the name should not cost a value.
-            _ = try store.secret(name, of: algorithm)
+            _ = try store.secret(name, of: home)
             if !metadataOnly { update.value = try source.read(name) }
-            let made = try store.updateSecret(name, of: algorithm, update)
+            let made = try store.updateSecret(name, of: home, update)
             let current = made.current
             Output.line(
-                "Updated \(name) of \(algorithm): version \(current.version), \(current.count) bytes.")
+                "Updated \(name) of \(home): version \(current.version), \(current.count) bytes.")
         }
     }
 
@@ -103,11 +103,11 @@ struct SecretCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "List an algorithm's secrets, without values.")
         @OptionGroup var state: StateOptions
-        @Argument(help: "OWNER/NAME.") var algorithm: String
+        @Argument(help: "OWNER/NAME, or OWNER for its secrets to be granted.") var home: String
         @Flag(help: "Print JSON.") var json = false
 
         func run() throws {
-            let (_, secrets) = try state.openStore().algorithm(AlgorithmName(algorithm))
+            let secrets = try state.openStore().secrets(of: SecretHome(home))
             if json { return try Output.json(secrets.map(SecretReport.init)) }
             SecretReport.table(secrets)
         }
@@ -121,13 +121,13 @@ struct SecretCommand: ParsableCommand {
         @Flag(help: "Print JSON.") var json = false
 
         func run() throws {
-            let (algorithm, name) = try subject.parsed()
-            let secret = try state.openStore().secret(name, of: algorithm)
+            let (home, name) = try subject.parsed()
+            let secret = try state.openStore().secret(name, of: home)
             if json { return try Output.json(SecretReport(secret)) }
             let current = secret.current
             for (label, text) in [
                 ("Name", secret.name.text), ("Display name", secret.displayName.text),
-                ("Description", secret.about.text), ("Algorithm", algorithm.description),
+                ("Description", secret.about.text), ("Belongs to", home.description),
                 ("Id", secret.id.uuidString.lowercased()), ("Provider", secret.provider.text),
                 ("Delivery", secret.delivery.rawValue),
                 ("Version", "\(current.version), \(current.count) bytes"),
@@ -146,12 +146,12 @@ struct SecretCommand: ParsableCommand {
         @Flag(help: "Do not ask.") var yes = false
 
         func run() throws {
-            let (algorithm, name) = try subject.parsed()
+            let (home, name) = try subject.parsed()
             let store = try state.openStore()
-            _ = try store.secret(name, of: algorithm)
-            try Confirmation.require("Delete \(name) of \(algorithm) and all its versions?", isGiven: yes)
-            try store.deleteSecret(name, of: algorithm)
-            Output.line("Deleted \(name) of \(algorithm).")
+            _ = try store.secret(name, of: home)
+            try Confirmation.require("Delete \(name) of \(home) and all its versions?", isGiven: yes)
+            try store.deleteSecret(name, of: home)
+            Output.line("Deleted \(name) of \(home).")
         }
     }
 }

@@ -111,16 +111,19 @@ extension Failure {
                 hint: "create it: secretfs algorithm create \(name)")
         case .algorithmExists(let name):
             self.init(.exists, "algorithm \(name) exists")
-        case .secretMissing(let secret, let name):
+        case .ownerMissing(let owner):
             self.init(
-                .notFound, "algorithm \(name) has no secret \(secret)",
-                hint: "see secretfs secret list \(name)")
-        case .secretsExist(let secrets, let name):
+                .notFound, "there is no algorithm of owner \(owner)",
+                hint: "create one: secretfs algorithm create \(owner)/NAME")
+        case .secretMissing(let secret, let home):
+            self.init(
+                .notFound, "\(home) has no secret \(secret)", hint: "see secretfs secret list \(home)")
+        case .secretsExist(let secrets, let home):
             let names = secrets.prefix(5).map(\.text).joined(separator: ", ")
             let more = secrets.count > 5 ? " and \(secrets.count - 5) more" : ""
             self.init(
-                .exists, "algorithm \(name) already has \(names)\(more)",
-                hint: "replace a value: secretfs secret update \(name) \(secrets[0]); on import: --update")
+                .exists, "\(home) already has \(names)\(more)",
+                hint: "replace a value: secretfs secret update \(home) \(secrets[0]); on import: --update")
         case .dangerousNames(let names):
             let list = names.map(\.text).joined(separator: ", ")
             self.init(
@@ -138,6 +141,27 @@ extension Failure {
                 hint: "deliver it as a file only: --delivery file")
         case .versionsExhausted(let name):
             self.init(.damaged, "\(name) has used every version number", hint: "delete and create it again")
+        case .versionMoved(let secret, let home, let expected, let found):
+            self.init(
+                .retry, "\(secret) of \(home) is at version \(found), not \(expected); nothing was changed",
+                hint: "look at what changed: secretfs secret history \(home) \(secret)")
+        case .versionMissing(let secret, let home, let version):
+            self.init(
+                .notFound, "\(secret) of \(home) has no version \(version), or no longer",
+                hint: "see secretfs secret history \(home) \(secret)")
+        case .versionInUse(let secret, let home, let version):
+            self.init(
+                .badInput, "version \(version) of \(secret) of \(home) is the newest: mounts show it",
+                hint: "give it a new value first, or delete the secret")
+        case .grantTooWide(let grantee, let owner):
+            self.init(
+                .badInput, "a secret of \(owner) cannot be granted to \(grantee): that is another owner",
+                hint: "name each algorithm of another owner in full: --to OWNER/NAME")
+        case .tooManyGrants(let secret, let owner):
+            self.init(
+                .badInput,
+                "\(secret) of \(owner) would have more than \(Secret.maximumGrants) grants",
+                hint: "grant it to all algorithms of the owner: --to '\(owner)/*'")
         case .lostRace(let what):
             self.init(
                 .retry, "\(what): other commands kept changing it; nothing was changed", hint: "try again")

@@ -28,24 +28,6 @@ package enum ExistingSecrets: Sendable {
     case update
 }
 
-/// What to change of a secret; nil leaves it as it is.
-package struct SecretUpdate: Sendable {
-    package var value: SecretValue?
-    package var displayName: DisplayName?
-    package var about: Description?
-    package var delivery: Delivery?
-
-    package init(
-        value: SecretValue? = nil, displayName: DisplayName? = nil, about: Description? = nil,
-        delivery: Delivery? = nil
-    ) {
-        self.value = value
-        self.displayName = displayName
-        self.about = about
-        self.delivery = delivery
-    }
-}
-
 extension SecretStore {
     @discardableResult
     package func createAlgorithm(_ name: AlgorithmName) throws(StoreError) -> Algorithm {
@@ -70,12 +52,32 @@ extension SecretStore {
                 try storage.read([.key(Keys.algorithm(name))], at: nil)
             }
             guard let record = snapshot.records.first else { throw .algorithmMissing(name) }
+            var write = try write(to: .algorithm(name), by: .thisProcess)
+            write.conditions.append(.unchanged(record.key, since: record.modified))
+            try revocations(of: name, &write)
+            write.changes += [
+                .delete(record.key), .deletePrefix(Keys.secrets(of: .algorithm(name))),
+                .deletePrefix(Keys.values(of: .algorithm(name))),
+            ]
+            try commit(write)
+        }
+    }
+
+    /// Changes who may open an algorithm's files, or who may have it mounted.
+    @discardableResult
+    package func updateAlgorithm(
+        _ name: AlgorithmName, _ change: (inout Algorithm) -> Void
+    ) throws(StoreError) -> Algorithm {
+        try retrying("algorithm \(name)") { () throws(StoreError) in
+            guard let found = try load(.algorithm(name)).algorithm else { throw .algorithmMissing(name) }
+            var next = found.value
+            change(&next)
+            var random = RandomBlock()
+            let sealed = try seal(metadata: next.encoded(), under: found.record.key, &random)
             try commit(
-                if: [.unchanged(record.key, since: record.modified)],
-                then: [
-                    .delete(record.key), .deletePrefix(Keys.secrets(of: name)),
-                    .deletePrefix(Keys.values(of: name)),
-                ])
+                if: [.unchanged(found.record.key, since: found.record.modified)],
+                then: [.put(found.record.key, sealed)])
+            return next
         }
     }
 
@@ -85,29 +87,29 @@ extension SecretStore {
     /// - Returns: what the store keeps of each, in the order given.
     @discardableResult
     package func createSecrets(
-        _ secrets: [NewSecret], of name: AlgorithmName, existing: ExistingSecrets = .refuse,
-        allowing allowed: Set<EnvironmentName> = []
+        _ secrets: [NewSecret], of home: SecretHome, existing: ExistingSecrets = .refuse,
+        allowing allowed: Set<EnvironmentName> = [], by actor: Actor = .thisProcess
     ) throws(StoreError) -> [Secret] {
         let dangerous = secrets.map(\.name).filter { $0.isDangerous && !allowed.contains($0) }
         guard dangerous.isEmpty else { throw .dangerousNames(dangerous) }
         for secret in secrets { try check(secret.value, secret.name, secret.delivery) }
-        return try retrying("secrets of \(name)") { () throws(StoreError) in
-            try attemptCreate(secrets, of: name, existing: existing)
+        return try retrying("secrets of \(home)") { () throws(StoreError) in
+            try attemptCreate(secrets, of: home, existing: existing, by: actor)
         }
     }
 
     private func attemptCreate(
-        _ secrets: [NewSecret], of name: AlgorithmName, existing: ExistingSecrets
+        _ secrets: [NewSecret], of home: SecretHome, existing: ExistingSecrets, by actor: Actor
     ) throws(StoreError) -> [Secret] {
         let only = secrets.count == 1 ? secrets[0].name : nil
-        let (algorithm, present, _) = try load(name, only: only)
-        let byName = Dictionary(present.map { ($0.value.name, $0) }) { first, _ in first }
+        let loaded = try load(home, only: only)
+        let byName = Dictionary(loaded.secrets.map { ($0.value.name, $0) }) { first, _ in first }
         if existing == .refuse {
             let taken = secrets.map(\.name).filter { byName[$0] != nil }
-            guard taken.isEmpty else { throw .secretsExist(taken, name) }
+            guard taken.isEmpty else { throw .secretsExist(taken, home) }
         }
-        var write = try write(to: name, count: secrets.count)
-        write.conditions.append(.unchanged(algorithm.record.key, since: algorithm.record.modified))
+        var write = try write(to: home, by: actor, count: secrets.count)
+        write.conditions += loaded.conditions
         var made: [Secret] = []
         made.reserveCapacity(secrets.count)
         for secret in secrets {
@@ -124,41 +126,65 @@ extension SecretStore {
     }
 
     /// Changes a secret; a new value becomes its next version.
+    ///
+    /// - Throws: `.versionMoved` if `update.ifVersion` is not the newest version.
     @discardableResult
     package func updateSecret(
-        _ secret: EnvironmentName, of name: AlgorithmName, _ update: SecretUpdate
+        _ secret: EnvironmentName, of home: SecretHome, _ update: SecretUpdate,
+        by actor: Actor = .thisProcess
+    ) throws(StoreError) -> Secret {
+        try changing(secret, of: home, by: actor) { next, found, write throws(StoreError) in
+            if let expected = update.ifVersion, expected != next.current.version {
+                throw .versionMoved(secret, home, expected: expected, found: next.current.version)
+            }
+            update.apply(to: &next)
+            guard let value = update.value else {
+                if next.delivery == .env, found.value.delivery == .file {
+                    let version = found.value.current
+                    try check(try value(version, of: found.value, in: home), secret, .env)
+                }
+                trim(&next, &write)
+                return try put(next, replacing: found.record, &write)
+            }
+            try check(value, secret, next.delivery)
+            next = try addVersion(value, to: next, found.record, &write)
+        }
+    }
+
+    /// Reads a secret, lets `change` change it, and commits that; again if somebody else was first.
+    ///
+    /// - Parameter change: puts what it changes into the write.
+    @discardableResult
+    func changing(
+        _ secret: EnvironmentName, of home: SecretHome, by actor: Actor,
+        _ change: (inout Secret, Found<Secret>, inout Write) throws(StoreError) -> Void
     ) throws(StoreError) -> Secret {
         try retrying("secret \(secret)") { () throws(StoreError) in
-            let (_, found, _) = try load(name, only: secret)
-            guard let found = found.first else { throw .secretMissing(secret, name) }
-            var next = found.value
-            next.displayName = update.displayName ?? next.displayName
-            next.about = update.about ?? next.about
-            next.delivery = update.delivery ?? next.delivery
-            next.modified = .now()
-            var write = try write(to: name)
-            if let value = update.value {
-                try check(value, secret, next.delivery)
-                next = try addVersion(value, to: next, found.record, &write)
-            } else {
-                if next.delivery == .env, found.value.delivery == .file {
-                    try check(try value(of: found.value, in: name), secret, .env)
-                }
-                try put(next, replacing: found.record, &write)
+            guard let found = try load(home, only: secret).secrets.first else {
+                throw .secretMissing(secret, home)
             }
+            var next = found.value
+            next.modified = .now()
+            var write = try write(to: home, by: actor)
+            try change(&next, found, &write)
             try commit(write)
             return next
         }
     }
 
-    /// Deletes a secret and all its versions.
-    package func deleteSecret(_ secret: EnvironmentName, of name: AlgorithmName) throws(StoreError) {
+    /// Deletes a secret and all its versions, and what was granted of it.
+    package func deleteSecret(_ secret: EnvironmentName, of home: SecretHome) throws(StoreError) {
         try retrying("secret \(secret)") { () throws(StoreError) in
-            let (_, found, _) = try load(name, only: secret)
-            guard let found = found.first else { throw .secretMissing(secret, name) }
-            try commit(
-                if: [.unchanged(found.record.key, since: found.record.modified)],
-                then: [.delete(found.record.key), .deletePrefix(Keys.values(of: found.value.id, in: name))])
+            guard let found = try load(home, only: secret).secrets.first else {
+                throw .secretMissing(secret, home)
+            }
+            var changes: [Transaction.Change] = [
+                .delete(found.record.key), .deletePrefix(Keys.values(of: found.value.id, in: home)),
+            ]
+            if case .owner(let owner) = home {
+                changes += found.value.grants.map { .delete(Keys.grant(of: secret, of: owner, to: $0)) }
+            }
+            try commit(if: [.unchanged(found.record.key, since: found.record.modified)], then: changes)
         }
     }
 }

@@ -2,17 +2,25 @@ import Glibc
 package import Secrets
 import Synchronization
 
-/// Whose mounts a change may show in.
-package enum AffectedAlgorithms: Equatable, Sendable {
-    case some(Set<AlgorithmName>)
+/// Which mounts a change may show in.
+package enum AffectedMounts: Equatable, Sendable {
+    case some(Set<Part>)
     /// Too much happened to tell: look at all.
     case all
+
+    package enum Part: Hashable, Sendable {
+        case algorithm(AlgorithmName)
+        /// All algorithms of it.
+        case owner(OwnerName)
+        /// The algorithms that see this secret.
+        case shared(SharedSecret)
+    }
 }
 
 /// Tells of changes by any process until it is cancelled or released.
 package final class Following: Sendable {
     private let storage: any Storage
-    private let onChange: @Sendable (AffectedAlgorithms) -> Void
+    private let onChange: @Sendable (AffectedMounts) -> Void
     private let onProblem: @Sendable (StorageError) -> Void
     private let last: Mutex<Revision>
     private let isCancelled = Atomic(false)
@@ -22,7 +30,7 @@ package final class Following: Sendable {
     ///   - onChange: called on one thread of storage's own, never twice at once.
     ///   - onProblem: called when changes cannot be read; it is tried again until they can be.
     package init(
-        _ store: SecretStore, onChange: @escaping @Sendable (AffectedAlgorithms) -> Void,
+        _ store: SecretStore, onChange: @escaping @Sendable (AffectedMounts) -> Void,
         onProblem: @escaping @Sendable (StorageError) -> Void
     ) throws(StoreError) {
         storage = store.storage
@@ -61,13 +69,13 @@ package final class Following: Sendable {
         }
     }
 
-    private func affected(since last: inout Revision) throws(StorageError) -> AffectedAlgorithms? {
+    private func affected(since last: inout Revision) throws(StorageError) -> AffectedMounts? {
         do {
             let changes = try storage.changes(since: last)
             guard changes.revision > last else { return nil }
             last = changes.revision
-            let names = Set(changes.keys.compactMap(Keys.algorithm(of:)))
-            return names.isEmpty ? nil : .some(names)
+            let parts = Set(changes.keys.compactMap(Keys.affected(by:)))
+            return parts.isEmpty ? nil : .some(parts)
         } catch .revisionGone {
             last = try storage.read([], at: nil).revision
             return .all

@@ -10,34 +10,79 @@ enum Keys {
 
     static let algorithms = RecordKey("algorithm/")
     static let secrets = RecordKey("secret/")
+    /// Secrets of owners.
+    static let shared = RecordKey("shared/")
 
     static func algorithm(_ name: AlgorithmName) -> RecordKey { RecordKey("algorithm/\(name)") }
-    static func secrets(of name: AlgorithmName) -> RecordKey { RecordKey("secret/\(name)/") }
-    static func secret(_ secret: EnvironmentName, of name: AlgorithmName) -> RecordKey {
-        RecordKey("secret/\(name)/\(secret)")
+    static func algorithms(of owner: OwnerName) -> RecordKey { RecordKey("algorithm/\(owner)/") }
+    static func secrets(of home: SecretHome) -> RecordKey {
+        switch home {
+        case .algorithm(let name): RecordKey("secret/\(name)/")
+        case .owner(let owner): RecordKey("shared/\(owner)/")
+        }
     }
-    static func values(of name: AlgorithmName) -> RecordKey { RecordKey("value/\(name)/") }
-    static func values(of secret: SecretID, in name: AlgorithmName) -> RecordKey {
-        RecordKey("value/\(name)/\(secret.lowercaseText)/")
+    static func secret(_ secret: EnvironmentName, of home: SecretHome) -> RecordKey {
+        RecordKey(secrets(of: home).text + secret.text)
+    }
+    static func values(of home: SecretHome) -> RecordKey {
+        switch home {
+        case .algorithm(let name): RecordKey("value/\(name)/")
+        case .owner(let owner): RecordKey("shared-value/\(owner)/")
+        }
+    }
+    static func values(of secret: SecretID, in home: SecretHome) -> RecordKey {
+        RecordKey("\(values(of: home))\(secret.lowercaseText)/")
     }
     /// The secret's identity is in the key, so that the value of a deleted secret cannot come back as the
     /// value of a new one with the same name.
-    static func value(_ version: Version, of secret: SecretID, in name: AlgorithmName) -> RecordKey {
-        RecordKey(values(of: secret, in: name).text + version.description)
+    static func value(_ version: Version, of secret: SecretID, in home: SecretHome) -> RecordKey {
+        RecordKey(values(of: secret, in: home).text + version.description)
     }
 
-    /// The algorithm that a changed key belongs to; nil for keys that no mount shows.
-    static func algorithm(of key: RecordKey) -> AlgorithmName? {
-        let parts = key.text.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
-        guard parts.count >= 3, parts[0] == "algorithm" || parts[0] == "secret" else { return nil }
-        return try? AlgorithmName("\(parts[1])/\(parts[2])")
+    /// What a grant is found by from the side that sees. The secret's own record says what is granted; these say
+    /// where to look.
+    static func grants(to grantee: Grantee) -> RecordKey { RecordKey("grant/\(grantee)/") }
+    static func grant(of secret: EnvironmentName, of owner: OwnerName, to grantee: Grantee) -> RecordKey {
+        RecordKey("\(grants(to: grantee))\(owner)/\(secret)")
+    }
+    static func granted(_ key: RecordKey, to grantee: Grantee) -> SharedSecret? {
+        let prefix = grants(to: grantee).text
+        guard key.text.hasPrefix(prefix) else { return nil }
+        return sharedSecret(key.text.dropFirst(prefix.count))
+    }
+    private static func sharedSecret(_ text: Substring) -> SharedSecret? {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2, let owner = try? OwnerName(String(parts[0])),
+            let name = try? EnvironmentName(String(parts[1]))
+        else { return nil }
+        return SharedSecret(owner: owner, name: name)
+    }
+
+    /// Whose mounts may show something else after a change of `key`; nil for keys that no mount shows.
+    static func affected(by key: RecordKey) -> AffectedMounts.Part? {
+        let parts = key.text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count >= 3 else { return nil }
+        switch parts[0] {
+        case "algorithm", "secret":
+            return (try? AlgorithmName("\(parts[1])/\(parts[2])")).map { .algorithm($0) }
+        case "shared":
+            return sharedSecret("\(parts[1])/\(parts[2])").map { .shared($0) }
+        case "grant":
+            return (try? Grantee("\(parts[1])/\(parts[2])")).map { grantee in
+                switch grantee {
+                case .algorithm(let name): .algorithm(name)
+                case .all(let owner): .owner(owner)
+                }
+            }
+        default: return nil
+        }
     }
     static func algorithmName(_ key: RecordKey) -> AlgorithmName? {
         guard key.text.hasPrefix(algorithms.text) else { return nil }
         return try? AlgorithmName(String(key.text.dropFirst(algorithms.text.count)))
     }
-    static func secretName(_ key: RecordKey, of name: AlgorithmName) -> EnvironmentName? {
-        let prefix = secrets(of: name).text
+    static func secretName(_ key: RecordKey, of home: SecretHome) -> EnvironmentName? {
+        let prefix = secrets(of: home).text
         guard key.text.hasPrefix(prefix) else { return nil }
         return try? EnvironmentName(String(key.text.dropFirst(prefix.count)))
     }

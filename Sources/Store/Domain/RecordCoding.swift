@@ -40,6 +40,7 @@ struct RecordWriter {
 enum RecordKind: UInt8 {
     case algorithm = 0x41  // "A"
     case secret = 0x53  // "S"
+    case grant = 0x47  // "G"
 
     /// The version of every metadata record's layout.
     static let format: UInt8 = 1

@@ -6,6 +6,10 @@ package struct Algorithm: Hashable, Sendable {
     package let name: AlgorithmName
     package let id: UUID
     package let created: Timestamp
+    /// Who may open its files; every secret may narrow it.
+    package var callers: CallerRule = .anyone
+    /// The users who may have it mounted and run, besides root and the agent's own.
+    package var mounters: [UInt32] = []
 }
 
 /// A version of a secret: what is known of it without its bytes.
@@ -14,12 +18,15 @@ package struct VersionInfo: Hashable, Sendable {
     /// The value's length in bytes.
     package let count: Int
     package let created: Timestamp
+    package let actor: Actor
 }
 
 /// A secret as the store keeps it, without its values.
 package struct Secret: Hashable, Sendable {
-    /// Versions that are kept, the newest included.
+    /// Versions that are kept where nothing else is said, the newest included.
     package static let keptVersions = 10
+    package static let keptVersionsRange = 1...100
+    package static let maximumGrants = 1000
 
     package let name: EnvironmentName
     package let id: SecretID
@@ -30,6 +37,13 @@ package struct Secret: Hashable, Sendable {
     package let created: Timestamp
     /// Of anything but the value; the newest version has its own time.
     package var modified: Timestamp
+    /// How many versions are kept, the newest included.
+    package var kept = Secret.keptVersions
+    package var validity: Validity = .always
+    /// Who may open it, of those whom the algorithm's rule lets.
+    package var callers: CallerRule = .anyone
+    /// The algorithms that see it besides its own; only a secret of an owner has any. In order.
+    package var grants: [Grantee] = []
     /// Oldest first, never empty.
     package var versions: [VersionInfo]
 
@@ -41,6 +55,8 @@ extension Algorithm {
         var writer = RecordWriter(kind: .algorithm)
         writer.write(id)
         writer.write(created)
+        writer.write(callers)
+        writer.write(mounters) { $0.write($1) }
         return writer.bytes
     }
 
@@ -49,6 +65,8 @@ extension Algorithm {
         self.name = name
         id = try reader.id()
         created = try reader.time()
+        callers = try reader.callerRule()
+        mounters = try reader.list { reader throws(RecordFormatError) in try reader.number(UInt32.self) }
         try reader.finish()
     }
 }
@@ -63,11 +81,15 @@ extension Secret {
         writer.write(displayName.text)
         writer.write(about.text)
         writer.write(provider.text)
-        writer.write(UInt16(versions.count))
-        for info in versions {
+        writer.write(UInt16(kept))
+        writer.write(validity)
+        writer.write(callers)
+        writer.write(grants) { $0.write($1.description) }
+        writer.write(versions) { writer, info in
             writer.write(info.version.number)
             writer.write(UInt32(info.count))
             writer.write(info.created)
+            writer.write(info.actor.text)
         }
         return writer.bytes
     }
@@ -88,6 +110,11 @@ extension Secret {
         self.displayName = displayName
         self.about = about
         provider = ProviderName(try reader.text())
+        kept = Int(try reader.number(UInt16.self))
+        guard Self.keptVersionsRange.contains(kept) else { throw .malformed }
+        validity = try reader.validity()
+        callers = try reader.callerRule()
+        grants = try reader.list { reader throws(RecordFormatError) in try reader.grantee() }
         versions = try Self.versions(&reader)
         try reader.finish()
     }
@@ -99,10 +126,11 @@ extension Secret {
             let number = try reader.number(UInt32.self)
             let length = try reader.number(UInt32.self)
             let created = try reader.time()
+            let actor = try reader.actor()
             let previous = versions.last?.version.number ?? 0
             guard number > previous, length <= SecretValue.maximumCount else { throw .malformed }
             let version = Version(number: number)
-            versions.append(VersionInfo(version: version, count: Int(length), created: created))
+            versions.append(VersionInfo(version: version, count: Int(length), created: created, actor: actor))
         }
         guard !versions.isEmpty else { throw .malformed }
         return versions

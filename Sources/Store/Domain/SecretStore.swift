@@ -34,13 +34,20 @@ package final class SecretStore: Sendable {
 
     /// One algorithm and its secrets, by name, as of one moment.
     package func algorithm(_ name: AlgorithmName) throws(StoreError) -> (Algorithm, [Secret]) {
-        let (found, secrets, _) = try load(name)
-        return (found.value, secrets.map(\.value))
+        let loaded = try load(.algorithm(name))
+        guard let algorithm = loaded.algorithm else { throw .algorithmMissing(name) }
+        return (algorithm.value, loaded.secrets.map(\.value))
     }
 
-    package func secret(_ secret: EnvironmentName, of name: AlgorithmName) throws(StoreError) -> Secret {
-        let (_, secrets, _) = try load(name, only: secret)
-        guard let found = secrets.first else { throw .secretMissing(secret, name) }
+    /// The secrets of `home`, by name, as of one moment.
+    package func secrets(of home: SecretHome) throws(StoreError) -> [Secret] {
+        try load(home).secrets.map(\.value)
+    }
+
+    package func secret(_ secret: EnvironmentName, of home: SecretHome) throws(StoreError) -> Secret {
+        guard let found = try load(home, only: secret).secrets.first else {
+            throw .secretMissing(secret, home)
+        }
         return found.value
     }
 
@@ -57,30 +64,60 @@ package final class SecretStore: Sendable {
         let record: StoredRecord
     }
 
-    func load(
-        _ name: AlgorithmName, only secret: EnvironmentName? = nil
-    ) throws(StoreError) -> (Found<Algorithm>, [Found<Secret>], Revision) {
-        let wanted: Selection =
-            secret.map { .key(Keys.secret($0, of: name)) } ?? .prefix(Keys.secrets(of: name))
-        let selections: [Selection] = [.key(Keys.algorithm(name)), wanted]
-        let snapshot = try storing { () throws(StorageError) in try storage.read(selections, at: nil) }
-        guard let first = snapshot.records.first, first.key == Keys.algorithm(name) else {
-            throw .algorithmMissing(name)
+    /// What a home holds, at one moment.
+    struct Loaded {
+        /// Nil for an owner.
+        var algorithm: Found<Algorithm>?
+        var secrets: [Found<Secret>]
+        let revision: Revision
+
+        /// That the home is still there and the same; an owner is there as long as it has an algorithm.
+        var conditions: [Transaction.Condition] {
+            algorithm.map { [.unchanged($0.record.key, since: $0.record.modified)] } ?? []
         }
-        let algorithm = try decode(first) { bytes throws(RecordFormatError) in
+    }
+
+    /// - Throws: `.algorithmMissing`, `.ownerMissing`, `.damaged`.
+    func load(_ home: SecretHome, only secret: EnvironmentName? = nil) throws(StoreError) -> Loaded {
+        var selections: [Selection] = []
+        switch home {
+        case .algorithm(let name): selections.append(.key(Keys.algorithm(name)))
+        case .owner(let owner):
+            let count = try storing { () throws(StorageError) in
+                try storage.count(of: Keys.algorithms(of: owner))
+            }
+            guard count > 0 else { throw .ownerMissing(owner) }
+        }
+        selections.append(secret.map { .key(Keys.secret($0, of: home)) } ?? .prefix(Keys.secrets(of: home)))
+        let snapshot = try storing { () throws(StorageError) in try storage.read(selections, at: nil) }
+        var records = snapshot.records[...]
+        var loaded = Loaded(secrets: [], revision: snapshot.revision)
+        if case .algorithm(let name) = home {
+            guard let first = records.popFirst(), first.key == Keys.algorithm(name) else {
+                throw .algorithmMissing(name)
+            }
+            loaded.algorithm = try foundAlgorithm(name, first)
+        }
+        for record in records { loaded.secrets.append(try foundSecret(record, of: home)) }
+        return loaded
+    }
+
+    func foundAlgorithm(_ name: AlgorithmName, _ record: StoredRecord) throws(StoreError) -> Found<Algorithm>
+    {
+        let algorithm = try decode(record) { bytes throws(RecordFormatError) in
             try Algorithm(name, decoding: bytes)
         }
-        var secrets: [Found<Secret>] = []
-        for record in snapshot.records.dropFirst() {
-            guard let secretName = Keys.secretName(record.key, of: name) else {
-                throw .damaged(record: record.key.text)
-            }
-            let secret = try decode(record) { bytes throws(RecordFormatError) in
-                try Secret(secretName, decoding: bytes)
-            }
-            secrets.append(Found(value: secret, record: record))
+        return Found(value: algorithm, record: record)
+    }
+
+    func foundSecret(_ record: StoredRecord, of home: SecretHome) throws(StoreError) -> Found<Secret> {
+        guard let name = Keys.secretName(record.key, of: home) else {
+            throw .damaged(record: record.key.text)
         }
-        return (Found(value: algorithm, record: first), secrets, snapshot.revision)
+        let secret = try decode(record) { bytes throws(RecordFormatError) in
+            try Secret(name, decoding: bytes)
+        }
+        return Found(value: secret, record: record)
     }
 
     func decode<T>(

@@ -4,13 +4,23 @@ package import Secrets
 package enum StoreError: Error, Equatable {
     case algorithmMissing(AlgorithmName)
     case algorithmExists(AlgorithmName)
-    case secretMissing(EnvironmentName, AlgorithmName)
-    case secretsExist([EnvironmentName], AlgorithmName)
+    /// It has no algorithm.
+    case ownerMissing(OwnerName)
+    case secretMissing(EnvironmentName, SecretHome)
+    case secretsExist([EnvironmentName], SecretHome)
     case dangerousNames([EnvironmentName])
     case tooLong(EnvironmentName, count: Int)
     case needsFileDelivery(EnvironmentName, reason: String)
     /// Every version number was used.
     case versionsExhausted(EnvironmentName)
+    /// Another version is the newest than the one that was asked for.
+    case versionMoved(EnvironmentName, SecretHome, expected: Version, found: Version)
+    case versionMissing(EnvironmentName, SecretHome, Version)
+    /// The newest version is what mounts show.
+    case versionInUse(EnvironmentName, SecretHome, Version)
+    /// All algorithms of another owner.
+    case grantTooWide(Grantee, OwnerName)
+    case tooManyGrants(EnvironmentName, OwnerName)
     /// Other writers were first, again and again.
     case lostRace(String)
     /// A record does not open: changed, moved, or sealed by an unknown key.

@@ -1,13 +1,21 @@
 package import Secrets
 
 extension SecretStore {
-    /// Everything that the mounts of `name` show, at one moment. Values stay sealed.
-    package func view(of name: AlgorithmName) throws(StoreError) -> AlgorithmView {
-        // Between the two reads an update may delete a version that the first one named. Then both are read
-        // again; a value's record never changes once it is there, so what is found belongs together.
+    /// Everything that the mounts of `name` show now. Values stay sealed.
+    ///
+    /// - Parameter moment: which validities have begun and ended.
+    package func view(
+        of name: AlgorithmName, at moment: Timestamp = .now()
+    ) throws(StoreError) -> AlgorithmView {
+        // Between the reads an update may delete a version that the first one named. Then all is read again; a
+        // value's record never changes once it is there, so what is found belongs together.
         try retrying("view of \(name)") { () throws(StoreError) in
-            let (algorithm, secrets, revision) = try load(name)
-            let keys = secrets.map { Keys.value($0.value.current.version, of: $0.value.id, in: name) }
+            let (algorithm, visibility, revision) = try visibility(of: name)
+            let candidates = visibility.candidates(for: name, at: moment)
+            let shown = candidates.filter { $0.0.state == .visible }
+            let keys = shown.map {
+                Keys.value($0.0.secret.current.version, of: $0.0.secret.id, in: $0.0.home)
+            }
             let values = try storing { () throws(StorageError) in
                 try storage.read(keys.map(Selection.key), at: nil)
             }
@@ -15,14 +23,23 @@ extension SecretStore {
                 guard values.revision > revision else { throw missingValue(keys, values.records) }
                 throw .storage(.conflict(Keys.algorithm(name)))
             }
-            let entries = zip(secrets, values.records).map { secret, value in
-                entry(secret, value, in: name)
+            let entries = zip(shown, values.records).map { shown, value in
+                entry(shown.1, value, in: shown.0.home, algorithm.value.callers)
             }
-            let modified = secrets.map(\.value.modified).max() ?? algorithm.value.created
+            let limits = candidates.flatMap { $0.0.secret.validity.limits }
+            let modified = candidates.map(\.0.secret.modified) + limits.filter { $0 <= moment }
             return AlgorithmView(
-                generation: revision.rawValue, modified: modified,
-                entries: entries.sorted { $0.name < $1.name })
+                generation: Self.generation(of: revision, limitsPassed: limits.count { $0 <= moment }),
+                modified: modified.max() ?? algorithm.value.created,
+                entries: entries.sorted { $0.name < $1.name },
+                nextChange: limits.filter { moment < $0 }.min(), shared: Set(visibility.shared.map(\.secret)))
         }
+    }
+
+    /// Grows with each commit and, between two commits, with each beginning and end of a validity.
+    package static func generation(of revision: Revision, limitsPassed: Int = 0) -> UInt64 {
+        let steps: UInt64 = 100_000
+        return revision.rawValue * steps + min(UInt64(limitsPassed), steps - 1)
     }
 
     private func missingValue(_ keys: [RecordKey], _ found: [StoredRecord]) -> StoreError {
@@ -30,43 +47,38 @@ extension SecretStore {
         return .damaged(record: keys.first { !present.contains($0) }?.text ?? "value")
     }
 
-    private func entry(_ secret: Found<Secret>, _ value: StoredRecord, in name: AlgorithmName) -> Entry {
+    private func entry(
+        _ secret: Found<Secret>, _ value: StoredRecord, in home: SecretHome, _ algorithmRule: CallerRule
+    ) -> Entry {
         let current = secret.value.current
         return Entry(
             name: secret.value.name, secret: secret.value.id, version: current.version,
             delivery: secret.value.delivery, count: current.count, modified: current.created,
             sealed: StoredEntry(
-                store: self, name: secret.value.name, metadata: secret.record.bytes, algorithm: name,
-                value: value.bytes, valueKey: value.key))
+                store: self, name: secret.value.name, metadata: secret.record, value: value),
+            callers: [algorithmRule, secret.value.callers].filter { !$0.isAnyone },
+            expires: secret.value.validity.expires)
     }
 }
 
 /// The sealed records of one entry, as a mount keeps them in memory.
 private final class StoredEntry: SealedEntry {
     private let store: SecretStore
-    private let algorithm: AlgorithmName
     private let name: EnvironmentName
-    private let metadata: [UInt8]
-    private let value: [UInt8]
-    private let valueKey: RecordKey
+    private let metadata: StoredRecord
+    private let value: StoredRecord
 
-    init(
-        store: SecretStore, name: EnvironmentName, metadata: [UInt8], algorithm: AlgorithmName,
-        value: [UInt8],
-        valueKey: RecordKey
-    ) {
+    init(store: SecretStore, name: EnvironmentName, metadata: StoredRecord, value: StoredRecord) {
         self.store = store
         self.name = name
         self.metadata = metadata
-        self.algorithm = algorithm
         self.value = value
-        self.valueKey = valueKey
     }
 
     func open(into destination: inout OutputRawSpan) throws(OpenError) {
-        let value = value
+        let bytes = value.bytes
         do {
-            try store.sealer.open(value.span, under: valueKey, into: &destination)
+            try store.sealer.open(bytes.span, under: value.key, into: &destination)
         } catch {
             throw .damaged
         }
@@ -74,7 +86,7 @@ private final class StoredEntry: SealedEntry {
 
     func details() throws(OpenError) -> EntryDetails {
         do {
-            let plaintext = try store.openMetadata(metadata, Keys.secret(name, of: algorithm))
+            let plaintext = try store.openMetadata(metadata.bytes, metadata.key)
             let secret = try Secret(name, decoding: plaintext)
             return EntryDetails(
                 displayName: secret.displayName, description: secret.about, provider: secret.provider)

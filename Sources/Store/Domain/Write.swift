@@ -3,7 +3,7 @@ import Secrets
 
 /// A transaction in the making.
 struct Write: ~Copyable {
-    let algorithm: AlgorithmName
+    let actor: Actor
     var conditions: [Transaction.Condition] = []
     var changes: [Transaction.Change] = []
     /// Puts of values, made after `changes`: neighbours in storage are written one after the other.
@@ -16,10 +16,10 @@ struct Write: ~Copyable {
     private var ids: [SecretID] = []
 
     /// - Parameter count: how many secrets may be made.
-    init(algorithm: AlgorithmName, count: Int = 0) throws(SealError) {
-        self.algorithm = algorithm
-        secrets = Keys.secrets(of: algorithm).text
-        values = Keys.values(of: algorithm).text
+    init(to home: SecretHome, by actor: Actor, count: Int = 0) throws(SealError) {
+        self.actor = actor
+        secrets = Keys.secrets(of: home).text
+        values = Keys.values(of: home).text
         conditions.reserveCapacity(count + 1)
         changes.reserveCapacity(2 * count)
         newValues.reserveCapacity(count)
@@ -40,8 +40,8 @@ struct Write: ~Copyable {
 }
 
 extension SecretStore {
-    func write(to algorithm: AlgorithmName, count: Int = 0) throws(StoreError) -> Write {
-        do { return try Write(algorithm: algorithm, count: count) } catch { throw .sealing(error) }
+    func write(to home: SecretHome, by actor: Actor, count: Int = 0) throws(StoreError) -> Write {
+        do { return try Write(to: home, by: actor, count: count) } catch { throw .sealing(error) }
     }
 
     func commit(_ write: borrowing Write) throws(StoreError) {
@@ -67,7 +67,9 @@ extension SecretStore {
             name: new.name, id: write.newID(), displayName: new.displayName, about: new.about,
             provider: .internal,
             delivery: new.delivery, created: now, modified: now,
-            versions: [VersionInfo(version: .first, count: new.value.count, created: now)])
+            versions: [
+                VersionInfo(version: .first, count: new.value.count, created: now, actor: write.actor)
+            ])
         let key = write.key(of: new.name)
         write.conditions.append(.absent(key))
         write.changes.append(.put(key, try seal(metadata: secret.encoded(), under: key, &write.random)))
@@ -83,15 +85,21 @@ extension SecretStore {
         guard let version = secret.current.version.next else { throw .versionsExhausted(secret.name) }
         var next = secret
         next.modified = .now()
-        next.versions.append(VersionInfo(version: version, count: value.count, created: next.modified))
-        while next.versions.count > Secret.keptVersions {
-            let old = next.versions.removeFirst()
-            write.changes.append(.delete(write.key(of: old.version, of: secret.id)))
-        }
+        next.versions.append(
+            VersionInfo(version: version, count: value.count, created: next.modified, actor: write.actor))
+        trim(&next, &write)
         let key = write.key(of: version, of: secret.id)
         write.newValues.append(.put(key, try seal(value, under: key, &write.random)))
         try put(next, replacing: record, &write)
         return next
+    }
+
+    /// Deletes the versions beyond the kept ones.
+    func trim(_ secret: inout Secret, _ write: inout Write) {
+        while secret.versions.count > secret.kept {
+            let old = secret.versions.removeFirst()
+            write.changes.append(.delete(write.key(of: old.version, of: secret.id)))
+        }
     }
 
     func put(_ secret: Secret, replacing record: StoredRecord, _ write: inout Write) throws(StoreError) {
@@ -100,13 +108,15 @@ extension SecretStore {
         write.changes.append(.put(record.key, sealed))
     }
 
-    /// The newest value of `secret`, in memory that wipes itself.
-    func value(of secret: Secret, in name: AlgorithmName) throws(StoreError) -> SecretValue {
-        let key = Keys.value(secret.current.version, of: secret.id, in: name)
+    /// A value of `secret`, in memory that wipes itself.
+    func value(
+        _ version: VersionInfo, of secret: Secret, in home: SecretHome
+    ) throws(StoreError) -> SecretValue {
+        let key = Keys.value(version.version, of: secret.id, in: home)
         let snapshot = try storing { () throws(StorageError) in try storage.read([.key(key)], at: nil) }
         guard let record = snapshot.records.first else { throw .damaged(record: key.text) }
         do {
-            return try SecretValue(capacity: secret.current.count) { bytes in
+            return try SecretValue(capacity: version.count) { bytes in
                 try sealer.open(record.bytes.span, under: key, into: &bytes)
             }
         } catch let error as SecretMemoryError {

@@ -9,20 +9,20 @@ import Testing
     @Test func `lose no update`() throws {
         try withSecretStore { store, directory in
             try store.createAlgorithm(algorithm())
-            try store.createSecrets([.plain("A", "0")], of: algorithm())
+            try store.createSecrets([.plain("A", "0")], of: home())
             let failures = Mutex(0)
             DispatchQueue.concurrentPerform(iterations: 8) { writer in
                 do {
                     let mine = try reopen(directory)
                     for _ in 0..<10 {
-                        try mine.updateSecret(EnvironmentName("A"), of: algorithm(), .value("by \(writer)"))
+                        try mine.updateSecret(EnvironmentName("A"), of: home(), .value("by \(writer)"))
                     }
                 } catch {
                     failures.withLock { $0 += 1 }
                 }
             }
             #expect(failures.withLock { $0 } == 0)
-            #expect(try store.secret(EnvironmentName("A"), of: algorithm()).current.version.number == 81)
+            #expect(try store.secret(EnvironmentName("A"), of: home()).current.version.number == 81)
         }
     }
 
@@ -33,7 +33,7 @@ import Testing
             let lost = Mutex(0)
             DispatchQueue.concurrentPerform(iterations: 8) { writer in
                 do {
-                    try reopen(directory).createSecrets([.plain("A", "\(writer)")], of: algorithm())
+                    try reopen(directory).createSecrets([.plain("A", "\(writer)")], of: home())
                     won.withLock { $0 += 1 }
                 } catch StoreError.secretsExist {
                     lost.withLock { $0 += 1 }
@@ -48,13 +48,13 @@ import Testing
         try withSecretStore { store, directory in
             try store.createAlgorithm(algorithm())
             let names = (0..<5).map { "N\($0)" }
-            try store.createSecrets(names.map { try .plain($0, "0") }, of: algorithm())
+            try store.createSecrets(names.map { try .plain($0, "0") }, of: home())
             let isDone = Atomic(false)
             let writer = Thread {
                 for number in 1...60 {
                     let secrets = try? names.map { try NewSecret.plain($0, "\(number)") }
                     _ = try? reopen(directory).createSecrets(
-                        secrets ?? [], of: algorithm(), existing: .update)
+                        secrets ?? [], of: home(), existing: .update)
                 }
                 isDone.store(true, ordering: .releasing)
             }
@@ -74,7 +74,7 @@ import Testing
         try withSecretStore { store, directory in
             try store.createAlgorithm(algorithm("a/One"))
             try store.createAlgorithm(algorithm("a/Two"))
-            let told = Mutex<Set<AlgorithmName>>([])
+            let told = Mutex<Set<AffectedMounts.Part>>([])
             let arrived = DispatchSemaphore(value: 0)
             let following = try Following(
                 store,
@@ -83,9 +83,9 @@ import Testing
                     told.withLock { $0.formUnion(names) }
                     arrived.signal()
                 }, onProblem: { _ in })
-            try reopen(directory).createSecrets([.plain("A", "1")], of: algorithm("a/Two"))
+            try reopen(directory).createSecrets([.plain("A", "1")], of: home("a/Two"))
             #expect(arrived.wait(timeout: .now() + 20) == .success)
-            #expect(told.withLock { $0 } == [try algorithm("a/Two")])
+            #expect(told.withLock { $0 } == [.algorithm(try algorithm("a/Two"))])
             following.cancel()
         }
     }

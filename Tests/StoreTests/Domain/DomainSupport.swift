@@ -22,6 +22,8 @@ func reopen(_ directory: String) throws -> SecretStore {
 
 func algorithm(_ text: String = "nlp/Summarizer") throws -> AlgorithmName { try AlgorithmName(text) }
 
+func home(_ text: String = "nlp/Summarizer") throws -> SecretHome { try SecretHome(text) }
+
 extension NewSecret {
     static func plain(_ name: String, _ bytes: [UInt8], delivery: Delivery = .env) throws -> NewSecret {
         NewSecret(

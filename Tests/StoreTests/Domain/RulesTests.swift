@@ -7,7 +7,7 @@ import Testing
     @Test func `are shown as they were given, after reopening too`() throws {
         try withSecretStore { store, directory in
             try store.createAlgorithm(algorithm())
-            try store.createSecrets([.plain("B", "two"), .plain("A", "")], of: algorithm())
+            try store.createSecrets([.plain("B", "two"), .plain("A", "")], of: home())
             #expect(try store.texts(algorithm()) == ["A": "", "B": "two"])
             #expect(try reopen(directory).texts(algorithm()) == ["A": "", "B": "two"])
             #expect(try store.view(of: algorithm()).entries.map(\.name.text) == ["A", "B"])
@@ -18,13 +18,13 @@ import Testing
         try withSecretStore { store, _ in
             let name = try EnvironmentName("A")
             try store.createAlgorithm(algorithm())
-            try store.createSecrets([.plain("A", "1")], of: algorithm())
+            try store.createSecrets([.plain("A", "1")], of: home())
             for number in 2...13 {
                 #expect(
-                    try store.updateSecret(name, of: algorithm(), .value("\(number)")).current.version.number
+                    try store.updateSecret(name, of: home(), .value("\(number)")).current.version.number
                         == UInt32(number))
             }
-            let secret = try store.secret(name, of: algorithm())
+            let secret = try store.secret(name, of: home())
             #expect(secret.versions.map(\.version.number) == Array(4...13))
             #expect(try store.texts(algorithm()) == ["A": "13"])
             #expect(try store.allRecords().filter { $0.key.text.hasPrefix("value/") }.count == 10)
@@ -34,10 +34,10 @@ import Testing
     @Test func `a description can change without a new version`() throws {
         try withSecretStore { store, _ in
             try store.createAlgorithm(algorithm())
-            try store.createSecrets([.plain("A", "1")], of: algorithm())
+            try store.createSecrets([.plain("A", "1")], of: home())
             let before = try store.view(of: algorithm())
             let update = SecretUpdate(displayName: try DisplayName("New name"))
-            let secret = try store.updateSecret(EnvironmentName("A"), of: algorithm(), update)
+            let secret = try store.updateSecret(EnvironmentName("A"), of: home(), update)
             #expect(secret.current.version == .first && secret.displayName.text == "New name")
             #expect(try store.view(of: algorithm()).generation > before.generation)
             #expect(try store.texts(algorithm()) == ["A": "1"])
@@ -47,21 +47,21 @@ import Testing
     @Test func `creating is all or nothing`() throws {
         try withSecretStore { store, _ in
             try store.createAlgorithm(algorithm())
-            try store.createSecrets([.plain("B", "old")], of: algorithm())
+            try store.createSecrets([.plain("B", "old")], of: home())
             let before = try store.revision()
-            #expect(throws: StoreError.secretsExist([try EnvironmentName("B")], try algorithm())) {
+            #expect(throws: StoreError.secretsExist([try EnvironmentName("B")], try home())) {
                 try store.createSecrets(
-                    [.plain("A", "1"), .plain("B", "2"), .plain("C", "3")], of: algorithm())
+                    [.plain("A", "1"), .plain("B", "2"), .plain("C", "3")], of: home())
             }
             #expect(throws: StoreError.dangerousNames([try EnvironmentName("LD_PRELOAD")])) {
-                try store.createSecrets([.plain("A", "1"), .plain("LD_PRELOAD", "2")], of: algorithm())
+                try store.createSecrets([.plain("A", "1"), .plain("LD_PRELOAD", "2")], of: home())
             }
             #expect(try store.texts(algorithm()) == ["B": "old"])
             #expect(try store.revision() == before)
-            try store.createSecrets([.plain("A", "1"), .plain("B", "2")], of: algorithm(), existing: .update)
+            try store.createSecrets([.plain("A", "1"), .plain("B", "2")], of: home(), existing: .update)
             #expect(try store.texts(algorithm()) == ["A": "1", "B": "2"])
             let name = try EnvironmentName("LD_PRELOAD")
-            try store.createSecrets([.plain("LD_PRELOAD", "x")], of: algorithm(), allowing: [name])
+            try store.createSecrets([.plain("LD_PRELOAD", "x")], of: home(), allowing: [name])
             #expect(try store.texts(algorithm())["LD_PRELOAD"] == "x")
         }
     }
@@ -71,17 +71,17 @@ import Testing
             let name = try EnvironmentName("A")
             #expect(throws: StoreError.algorithmMissing(try algorithm())) { try store.view(of: algorithm()) }
             #expect(throws: StoreError.algorithmMissing(try algorithm())) {
-                try store.createSecrets([.plain("A", "1")], of: algorithm())
+                try store.createSecrets([.plain("A", "1")], of: home())
             }
             try store.createAlgorithm(algorithm())
             #expect(throws: StoreError.algorithmExists(try algorithm())) {
                 try store.createAlgorithm(algorithm())
             }
-            #expect(throws: StoreError.secretMissing(name, try algorithm())) {
-                try store.updateSecret(name, of: algorithm(), .value("1"))
+            #expect(throws: StoreError.secretMissing(name, try home())) {
+                try store.updateSecret(name, of: home(), .value("1"))
             }
-            #expect(throws: StoreError.secretMissing(name, try algorithm())) {
-                try store.deleteSecret(name, of: algorithm())
+            #expect(throws: StoreError.secretMissing(name, try home())) {
+                try store.deleteSecret(name, of: home())
             }
         }
     }
@@ -94,10 +94,10 @@ import Testing
             // "AB" ‖ "=" ‖ value ‖ NUL
             let secret = try NewSecret.plain("AB", bytes)
             if fits {
-                try store.createSecrets([secret], of: algorithm())
+                try store.createSecrets([secret], of: home())
             } else {
-                #expect(throws: StoreError.self) { try store.createSecrets([secret], of: algorithm()) }
-                try store.createSecrets([.plain("AB", bytes, delivery: .file)], of: algorithm())
+                #expect(throws: StoreError.self) { try store.createSecrets([secret], of: home()) }
+                try store.createSecrets([.plain("AB", bytes, delivery: .file)], of: home())
             }
             #expect(try store.view(of: algorithm()).entries[0].bytes() == bytes)
         }
@@ -108,11 +108,11 @@ import Testing
             try store.createAlgorithm(algorithm())
             let name = try EnvironmentName("A")
             #expect(throws: StoreError.needsFileDelivery(name, reason: "it contains a NUL byte")) {
-                try store.createSecrets([.plain("A", [0])], of: algorithm())
+                try store.createSecrets([.plain("A", [0])], of: home())
             }
-            try store.createSecrets([.plain("A", [0], delivery: .file)], of: algorithm())
+            try store.createSecrets([.plain("A", [0], delivery: .file)], of: home())
             #expect(throws: StoreError.needsFileDelivery(name, reason: "it contains a NUL byte")) {
-                try store.updateSecret(name, of: algorithm(), SecretUpdate(delivery: .env))
+                try store.updateSecret(name, of: home(), SecretUpdate(delivery: .env))
             }
         }
     }
@@ -121,12 +121,12 @@ import Testing
         try withSecretStore { store, _ in
             try store.createAlgorithm(algorithm())
             try store.createAlgorithm(algorithm("nlp/Summarizer2"))
-            try store.createSecrets([.plain("A", "1"), .plain("AB", "2")], of: algorithm())
-            try store.createSecrets([.plain("A", "3")], of: algorithm("nlp/Summarizer2"))
-            try store.deleteSecret(EnvironmentName("A"), of: algorithm())
+            try store.createSecrets([.plain("A", "1"), .plain("AB", "2")], of: home())
+            try store.createSecrets([.plain("A", "3")], of: home("nlp/Summarizer2"))
+            try store.deleteSecret(EnvironmentName("A"), of: home())
             #expect(try store.texts(algorithm()) == ["AB": "2"])
-            try store.createSecrets([.plain("A", "new")], of: algorithm())
-            #expect(try store.secret(EnvironmentName("A"), of: algorithm()).current.version == .first)
+            try store.createSecrets([.plain("A", "new")], of: home())
+            #expect(try store.secret(EnvironmentName("A"), of: home()).current.version == .first)
             try store.deleteAlgorithm(algorithm())
             #expect(try store.algorithms().map(\.name.text) == ["nlp/Summarizer2"])
             #expect(try store.allRecords().count == 3)

@@ -11,8 +11,8 @@ import Testing
         try withSecretStore { store, _ in
             try store.createAlgorithm(algorithm())
             try store.createAlgorithm(algorithm("nlp/Other"))
-            try store.createSecrets(original.map { try .plain($0.key, $0.value) }, of: algorithm())
-            try store.createSecrets([.plain("A", "value of another")], of: algorithm("nlp/Other"))
+            try store.createSecrets(original.map { try .plain($0.key, $0.value) }, of: home())
+            try store.createSecrets([.plain("A", "value of another")], of: home("nlp/Other"))
             try body(store)
         }
     }
@@ -89,8 +89,8 @@ import Testing
     @Test func `the value of a deleted secret does not come back under a new one of its name`() throws {
         try withVictim { store in
             let old = try store.allRecords().filter { $0.key.text.hasPrefix("value/nlp/Summarizer/") }
-            try store.deleteSecret(EnvironmentName("C"), of: algorithm())
-            try store.createSecrets([.plain("C", "value of C")], of: algorithm())
+            try store.deleteSecret(EnvironmentName("C"), of: home())
+            try store.createSecrets([.plain("C", "value of C")], of: home())
             let new = try store.allRecords().filter { record in
                 record.key.text.hasPrefix("value/nlp/Summarizer/") && !old.contains { $0.key == record.key }
             }
@@ -120,7 +120,7 @@ import Testing
             try storage.commit(Transaction(then: [.put(key, try rotated.sealed(by: root))]))
             let store = try reopen(directory)
             try store.createAlgorithm(algorithm())
-            try store.createSecrets([.plain("A", "1")], of: algorithm())
+            try store.createSecrets([.plain("A", "1")], of: home())
             #expect(try reopen(directory).texts(algorithm()) == ["A": "1"])
 
             try storage.commit(Transaction(then: [.put(key, old)]))

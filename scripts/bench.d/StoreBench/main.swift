@@ -35,7 +35,7 @@ func create(_ store: SecretStore, _ count: Int) throws {
     try store.createAlgorithm(algorithm)
     let secrets = try (0..<count).map { try secret("S\($0)", String(repeating: "x", count: 100)) }
     let start = now()
-    for secret in secrets { try store.createSecrets([secret], of: algorithm) }
+    for secret in secrets { try store.createSecrets([secret], of: .algorithm(algorithm)) }
     print("{\"creates\": \(count), \"seconds\": \(Double(now() - start) / 1e9)}")
 }
 
@@ -44,7 +44,7 @@ func fill(_ store: SecretStore, _ algorithms: Int, _ secrets: Int) throws {
     for number in 0..<algorithms {
         let algorithm = try AlgorithmName("bench/A\(number)")
         try store.createAlgorithm(algorithm)
-        try store.createSecrets(entries, of: algorithm)
+        try store.createSecrets(entries, of: .algorithm(algorithm))
     }
 }
 
@@ -54,7 +54,7 @@ func update(_ store: SecretStore) throws {
     while let line = readLine() {
         let bytes = Array(line.utf8)
         let value = try unsafe SecretValue(copying: bytes.span.bytes)
-        try store.updateSecret(name, of: algorithm, SecretUpdate(value: value))
+        try store.updateSecret(name, of: .algorithm(algorithm), SecretUpdate(value: value))
         print(now())
         fflush(nil)
     }

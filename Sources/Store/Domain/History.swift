@@ -1,0 +1,39 @@
+package import Secrets
+
+extension SecretStore {
+    /// Makes the bytes of an older version the newest version. Nobody sees them on the way.
+    ///
+    /// - Throws: `.versionMissing`.
+    @discardableResult
+    package func rollBack(
+        _ secret: EnvironmentName, of home: SecretHome, to version: Version, by actor: Actor = .thisProcess
+    ) throws(StoreError) -> Secret {
+        try changing(secret, of: home, by: actor) { next, found, write throws(StoreError) in
+            guard let old = next.versions.first(where: { $0.version == version }) else {
+                throw .versionMissing(secret, home, version)
+            }
+            let value = try value(old, of: next, in: home)
+            // The delivery may have changed since.
+            try check(value, secret, next.delivery)
+            next = try addVersion(value, to: next, found.record, &write)
+        }
+    }
+
+    /// Deletes the bytes of an older version for good.
+    ///
+    /// - Throws: `.versionMissing`; `.versionInUse` for the newest one.
+    @discardableResult
+    package func destroy(
+        _ version: Version, of secret: EnvironmentName, in home: SecretHome, by actor: Actor = .thisProcess
+    ) throws(StoreError) -> Secret {
+        try changing(secret, of: home, by: actor) { next, found, write throws(StoreError) in
+            guard let index = next.versions.firstIndex(where: { $0.version == version }) else {
+                throw .versionMissing(secret, home, version)
+            }
+            guard version != next.current.version else { throw .versionInUse(secret, home, version) }
+            next.versions.remove(at: index)
+            write.changes.append(.delete(write.key(of: version, of: next.id)))
+            try put(next, replacing: found.record, &write)
+        }
+    }
+}
