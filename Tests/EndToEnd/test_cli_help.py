@@ -10,6 +10,7 @@ COMMANDS = [
     ["init"], ["status"], ["doctor"],
     ["algorithm"], ["algorithm", "create"], ["algorithm", "list"], ["algorithm", "show"], ["algorithm", "delete"],
     ["secret"], ["secret", "create"], ["secret", "update"], ["secret", "list"], ["secret", "show"], ["secret", "delete"],
+    ["secret", "history"], ["secret", "rollback"], ["secret", "destroy"], ["grant"], ["revoke"], ["visible"],
     ["import"], ["run"], ["mount"], ["unmount"], ["mounts"], ["agent"],
 ]  # fmt: skip
 

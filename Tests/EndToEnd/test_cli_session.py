@@ -86,7 +86,7 @@ def keys(report) -> set[str]:
 
 SECRET_KEYS = {
     "name", "id", "displayName", "description", "provider", "delivery", "version", "size", "created", "modified",
-    "versions",
+    "versions", "keep", "grants",
 }  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def test_secrets_as_json_have_their_keys(store):
     assert (second["displayName"], second["description"]) == ("Ünïcode", 'with "quotes"')
     assert (second["version"], second["size"], second["provider"]) == (2, 3, "internal")
     assert [(version["version"], version["size"]) for version in second["versions"]] == [(1, 5), (2, 3)]
-    assert all(keys(version) == {"version", "size", "created"} for version in second["versions"])
+    assert all(keys(version) == {"version", "size", "created", "by"} for version in second["versions"])
     assert store.json("secret", "show", ALGORITHM, "B") == second
 
 

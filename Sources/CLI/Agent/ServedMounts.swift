@@ -46,6 +46,7 @@ final class ServedMounts: Sendable {
     private let loop: SessionLoop
     private let log: Logger
     private let state = Mutex(State())
+    private let alarm = Mutex<ViewAlarm?>(nil)
     /// Told that there is a first mount, or that the last one has gone.
     private let onUse: @Sendable (_ isUsed: Bool) -> Void
 
@@ -57,6 +58,13 @@ final class ServedMounts: Sendable {
         self.loop = loop
         self.log = log
         self.onUse = onUse
+        let alarm = ViewAlarm { [weak self] names in
+            guard let self else { return }
+            let mounted = state.withLock { Set($0.byAlgorithm.keys) }
+            for name in names.subtracting(mounted) { setAlarm(name, nil) }
+            refresh(.some(Set(names.map { .algorithm($0) })))
+        }
+        self.alarm.withLock { $0 = alarm }
     }
 
     var count: Int { state.withLock { $0.mounts.count } }
@@ -135,6 +143,7 @@ final class ServedMounts: Sendable {
             state.byAlgorithm[mount.algorithm]?.remove(id)
             if state.byAlgorithm[mount.algorithm]?.isEmpty == true {
                 state.byAlgorithm[mount.algorithm] = nil
+                setAlarm(mount.algorithm, nil)
             }
             if state.mounts.isEmpty { onUse(false) }
             return mount
@@ -176,7 +185,12 @@ final class ServedMounts: Sendable {
         }
     }
 
+    private func setAlarm(_ name: AlgorithmName, _ moment: Timestamp?) {
+        alarm.withLock { $0 }?.set(name, moment)
+    }
+
     private func publish(_ view: AlgorithmView, of name: AlgorithmName) {
+        setAlarm(name, view.nextChange)
         let mounts = state.withLock { state in (state.byAlgorithm[name] ?? []).compactMap { state.mounts[$0] }
         }
         for mount in mounts {

@@ -26,6 +26,7 @@ struct SecretReport: Encodable {
         let version: UInt32
         let size: Int
         let created: String
+        let by: String
     }
     let name: String
     let id: String
@@ -37,6 +38,12 @@ struct SecretReport: Encodable {
     let size: Int
     let created: String
     let modified: String
+    let notBefore: String?
+    let expires: String?
+    /// How many versions are kept at most.
+    let keep: Int
+    /// Only of secrets of an owner.
+    let grants: [String]
     let versions: [VersionReport]
 
     init(_ secret: Secret) {
@@ -50,8 +57,14 @@ struct SecretReport: Encodable {
         size = secret.current.count
         created = secret.created.description
         modified = secret.modified.description
+        notBefore = secret.validity.notBefore?.description
+        expires = secret.validity.expires?.description
+        keep = secret.kept
+        grants = secret.grants.map(\.description)
         versions = secret.versions.map {
-            VersionReport(version: $0.version.number, size: $0.count, created: $0.created.description)
+            VersionReport(
+                version: $0.version.number, size: $0.count, created: $0.created.description,
+                by: $0.actor.text)
         }
     }
 

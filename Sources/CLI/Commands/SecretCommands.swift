@@ -5,8 +5,11 @@ import Store
 
 struct SecretCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "secret", abstract: "Create, update, list, show and delete secrets.",
-        subcommands: [Create.self, Update.self, List.self, Show.self, Delete.self])
+        commandName: "secret", abstract: "Create, update, list, show, roll back and delete secrets.",
+        subcommands: [
+            Create.self, Update.self, List.self, Show.self, History.self, Rollback.self, Destroy.self,
+            Delete.self,
+        ])
 
     /// Which secret, in every command but `list`.
     struct Subject: ParsableArguments {
@@ -41,6 +44,7 @@ struct SecretCommand: ParsableCommand {
         @OptionGroup var state: StateOptions
         @OptionGroup var subject: Subject
         @OptionGroup var source: Source
+        @OptionGroup var validity: ValidityOptions
         @Option(name: .customLong("name"), help: "What people call it. Default: the variable's name.")
         var displayName: String?
         @Option(help: "What it is for.") var description = ""
@@ -56,10 +60,11 @@ struct SecretCommand: ParsableCommand {
             let about = try Description(description)
             let delivery = try parsed(delivery: delivery)
             let allowed = Set(try allowName.map { try EnvironmentName($0) })
+            let validity = try validity.changed(.always) ?? .always
             let store = try state.openStore()
             let secret = NewSecret(
                 name: name, displayName: displayName, about: about, delivery: delivery,
-                value: try source.read(name))
+                value: try source.read(name), validity: validity)
             let made = try store.createSecrets([secret], of: home, allowing: allowed)
             Output.line("Created \(name) of \(home): version 1, \(made[0].current.count) bytes.")
         }
@@ -81,6 +86,12 @@ struct SecretCommand: ParsableCommand {
         @Option(help: "What it is for.") var description: String?
         @Option(help: "env (file and variable) or file (file only).") var delivery: String?
         @Flag(help: "Keep the value.") var metadataOnly = false
+        @OptionGroup var validity: ValidityOptions
+        @Option(
+            help: ArgumentHelp("How many versions are kept, 1 to 100; the oldest go.", valueName: "count"))
+        var keep: Int?
+        @Option(help: ArgumentHelp("Only if this is the newest version.", valueName: "version"))
+        var ifVersion: UInt32?
 
         func run() throws {
             let (home, name) = try subject.parsed()
@@ -88,9 +99,15 @@ struct SecretCommand: ParsableCommand {
                 displayName: try displayName.map { try DisplayName($0) },
                 about: try description.map { try Description($0) },
                 delivery: try delivery.map { try parsed(delivery: $0) })
+            update.ifVersion = try ifVersion.map { try parsed(version: $0) }
+            if let keep, !Secret.keptVersionsRange.contains(keep) {
+                throw Failure(.badInput, "\(keep) versions cannot be kept", hint: "--keep 1 to 100")
+            }
+            update.kept = keep
             let store = try state.openStore()
             // Before a value is asked for: a typing error in the name should not cost a value.
-            _ = try store.secret(name, of: home)
+            let present = try store.secret(name, of: home)
+            update.validity = try validity.changed(present.validity)
             if !metadataOnly { update.value = try source.read(name) }
             let made = try store.updateSecret(name, of: home, update)
             let current = made.current
@@ -130,7 +147,11 @@ struct SecretCommand: ParsableCommand {
                 ("Description", secret.about.text), ("Belongs to", home.description),
                 ("Id", secret.id.uuidString.lowercased()), ("Provider", secret.provider.text),
                 ("Delivery", secret.delivery.rawValue),
-                ("Version", "\(current.version), \(current.count) bytes"),
+                ("Version", "\(current.version), \(current.count) bytes, by \(current.actor)"),
+                ("Kept", "\(secret.versions.count) of at most \(secret.kept) versions"),
+                ("Not before", secret.validity.notBefore?.description ?? "-"),
+                ("Expires", secret.validity.expires?.description ?? "never"),
+                ("Granted to", secret.grants.map(\.description).joined(separator: ", ")),
                 ("Created", secret.created.description), ("Modified", secret.modified.description),
             ] {
                 Output.line(label + String(repeating: " ", count: 14 - label.count) + text)

@@ -24,6 +24,9 @@ struct SecretFSCommand: ParsableCommand {
             CommandGroup(
                 name: "Secrets", subcommands: [AlgorithmCommand.self, SecretCommand.self, ImportCommand.self]),
             CommandGroup(
+                name: "Visibility",
+                subcommands: [GrantCommand.self, RevokeCommand.self, VisibleCommand.self]),
+            CommandGroup(
                 name: "Use",
                 subcommands: [
                     RunCommand.self, MountCommand.self, UnmountCommand.self, MountsCommand.self,

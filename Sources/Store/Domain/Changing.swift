@@ -8,11 +8,13 @@ package struct NewSecret: Sendable {
     package let about: Description
     package let delivery: Delivery
     package let value: SecretValue
+    package let validity: Validity
 
     package init(
         name: EnvironmentName, displayName: DisplayName, about: Description, delivery: Delivery,
-        value: SecretValue
+        value: SecretValue, validity: Validity = .always
     ) {
+        self.validity = validity
         self.name = name
         self.displayName = displayName
         self.about = about

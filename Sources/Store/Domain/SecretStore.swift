@@ -83,8 +83,10 @@ package final class SecretStore: Sendable {
         switch home {
         case .algorithm(let name): selections.append(.key(Keys.algorithm(name)))
         case .owner(let owner):
+            // Its secrets may outlive its last algorithm; a misspelt owner has neither.
+            let places = [Keys.algorithms(of: owner), Keys.secrets(of: home)]
             let count = try storing { () throws(StorageError) in
-                try storage.count(of: Keys.algorithms(of: owner))
+                try storage.count(of: places[0]) + storage.count(of: places[1])
             }
             guard count > 0 else { throw .ownerMissing(owner) }
         }

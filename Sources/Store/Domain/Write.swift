@@ -66,7 +66,7 @@ extension SecretStore {
         let secret = Secret(
             name: new.name, id: write.newID(), displayName: new.displayName, about: new.about,
             provider: .internal,
-            delivery: new.delivery, created: now, modified: now,
+            delivery: new.delivery, created: now, modified: now, validity: new.validity,
             versions: [
                 VersionInfo(version: .first, count: new.value.count, created: now, actor: write.actor)
             ])

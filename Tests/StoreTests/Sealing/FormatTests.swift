@@ -86,6 +86,17 @@ import Testing
 
     private func says(_ sentence: String) -> Bool { document.contains(sentence) }
 
+    @Test func `metadata`() throws {
+        let (name, moment) = (try EnvironmentName("A"), Timestamp(seconds: 1, nanoseconds: 0))
+        let algorithm = Algorithm(name: try AlgorithmName("nlp/Summarizer"), id: UUID(), created: moment)
+        #expect(algorithm.encoded().count == 40)
+        let version = VersionInfo(version: .first, count: 1, created: moment, actor: .user(0))
+        let secret = Secret(
+            name: name, id: UUID(), displayName: try DisplayName("A"), about: try Description(""),
+            provider: .internal, delivery: .env, created: moment, modified: moment, versions: [version])
+        #expect(secret.encoded().count == 100)
+    }
+
     @Test func `record`() throws {
         #expect(says("A record is 45 bytes longer than what it holds"))
         #expect(says("20 bytes make 1 + 4 + 24 + 20 + 16 = 65 bytes"))

@@ -1,0 +1,32 @@
+import ArgumentParser
+import Secrets
+
+/// From when until when a secret is visible.
+struct ValidityOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp("Visible from this moment on (\(Moment.forms)).", valueName: "time"))
+    var notBefore: String?
+    @Option(help: ArgumentHelp("Not visible any more from this moment on.", valueName: "time"))
+    var expires: String?
+
+    static let never = "never"
+
+    /// What of `old` the options change; nil if none is given.
+    func changed(_ old: Validity) throws(Failure) -> Validity? {
+        guard notBefore != nil || expires != nil else { return nil }
+        let new = Validity(
+            notBefore: try moment(notBefore, or: old.notBefore), expires: try moment(expires, or: old.expires)
+        )
+        if let start = new.notBefore, let end = new.expires, end <= start {
+            throw Failure(
+                .badInput, "it would expire (\(end)) before it becomes visible (\(start))",
+                hint: "change one of --not-before and --expires, or take one away: “\(Self.never)”")
+        }
+        return new
+    }
+
+    private func moment(_ given: String?, or old: Timestamp?) throws(Failure) -> Timestamp? {
+        guard let given else { return old }
+        return given == Self.never ? nil : try Moment.parse(given)
+    }
+}

@@ -1,0 +1,37 @@
+import FoundationEssentials
+import Secrets
+
+/// A moment on the command line.
+enum Moment {
+    static let forms = "2026-12-31, 2026-12-31T18:00:00Z, or from now: 90d, 12h, 30m"
+
+    /// - Parameter text: a date (its first moment, UTC), RFC 3339, or a number of days, hours or minutes from now.
+    static func parse(_ text: String, now: Timestamp = .now()) throws(Failure) -> Timestamp {
+        if let moment = fromNow(text, now) ?? fixed(text) { return moment }
+        throw Failure(
+            .badInput, "“\(printable(text))” is not a moment that is understood", hint: "for example \(forms)"
+        )
+    }
+
+    private static func fromNow(_ text: String, _ now: Timestamp) -> Timestamp? {
+        let units: [Character: Int64] = ["d": 86_400, "h": 3600, "m": 60]
+        // Nine digits: nothing overflows.
+        guard let unit = text.last.flatMap({ units[$0] }), text.utf8.count <= 10,
+            let count = Int64(text.dropLast()), count >= 0
+        else { return nil }
+        return Timestamp(seconds: now.seconds + count * unit, nanoseconds: now.nanoseconds)
+    }
+
+    private static func fixed(_ text: String) -> Timestamp? {
+        guard text.utf8.count <= 40 else { return nil }
+        let whole = text.utf8.count == 10 ? text + "T00:00:00Z" : text
+        for hasFraction in [false, true] {
+            let style = Date.ISO8601FormatStyle(includingFractionalSeconds: hasFraction)
+            guard let date = try? style.parse(whole) else { continue }
+            let seconds = date.timeIntervalSince1970
+            guard abs(seconds) < 1e11 else { return nil }
+            return Timestamp(seconds: Int64(seconds.rounded(.down)), nanoseconds: 0)
+        }
+        return nil
+    }
+}
