@@ -23,7 +23,8 @@ struct EnvironFile {
             case ENOENT: return nil
             case ENOTDIR: fail("“\(directory)” is not a directory")
             case ENOTCONN:
-                fail("“\(path)”: \(error)", hint: "start the agent again, or unmount and mount anew")
+                fail(
+                    "“\(path)”: \(error)", hint: "its agent has ended: secretfs unmount, then secretfs mount")
             case EACCES, EPERM:
                 fail(
                     "“\(path)”: \(error)",

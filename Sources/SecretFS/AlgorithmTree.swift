@@ -96,7 +96,7 @@ package final class AlgorithmTree: FileTree {
                 return .pinned(try Environ.build(view.entries, count: count), of: id)
             case .generation:
                 return .generation(GenerationReader())
-            case .retiredEnviron:
+            case .retired:
                 throw Refusal.stale
             }
         } catch let refusal as Refusal {

@@ -14,7 +14,7 @@ extension AlgorithmTree {
                 id, size: entry.count, modified: entry.modified, attributeValidity: Self.untilInvalidated)
         case .environ(let view, let count):
             return file(id, size: count, modified: view.modified, attributeValidity: Self.untilInvalidated)
-        case .retiredEnviron(let count, let modified):
+        case .retired(_, let count, let modified):
             return file(id, size: count, modified: modified, attributeValidity: Self.untilInvalidated)
         case .generation:
             let view = state.withLock { $0.view }

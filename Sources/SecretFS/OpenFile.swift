@@ -23,12 +23,13 @@ struct GenerationReader {
 
 /// A directory as it was when it was opened.
 struct Listing {
-    let entries: [Entry]
+    /// Without their records: a directory that stays open must not keep those of its generation.
+    let names: [EnvironmentName]
     let nodes: [NodeID]
     let environ: NodeID
     let generation: NodeID
 
-    var count: Int { entries.count + 4 }
+    var count: Int { names.count + 4 }
 
     /// `.`, `..`, `.environ`, `.generation`, then the entries.
     func entry(at index: Int) -> DirectoryEntry {
@@ -41,7 +42,7 @@ struct Listing {
             let name = GenerationReader.fileName
             return DirectoryEntry(name: name, node: generation, kind: .file, nextOffset: next)
         default:
-            let name = entries[index - 4].name.text
+            let name = names[index - 4].text
             return DirectoryEntry(name: name, node: nodes[index - 4], kind: .file, nextOffset: next)
         }
     }

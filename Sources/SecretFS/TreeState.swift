@@ -6,15 +6,25 @@ enum Content: Sendable {
     case entry(Entry)
     /// `.environ` of one generation, and its length.
     case environ(AlgorithmView, count: Int)
-    /// `.environ` of a generation that is long gone: what its attributes need, and no records.
-    case retiredEnviron(count: Int, modified: Timestamp)
+    /// An inode that was replaced long ago: what its attributes need, and no record.
+    case retired(fileName: String, count: Int, modified: Timestamp)
     case generation
 
     var fileName: String {
         switch self {
         case .entry(let entry): entry.name.text
-        case .environ, .retiredEnviron: Environ.fileName
+        case .environ: Environ.fileName
+        case .retired(let fileName, _, _): fileName
         case .generation: GenerationReader.fileName
+        }
+    }
+
+    var retired: Content {
+        switch self {
+        case .entry(let entry): .retired(fileName: fileName, count: entry.count, modified: entry.modified)
+        case .environ(let view, let count):
+            .retired(fileName: fileName, count: count, modified: view.modified)
+        case .retired, .generation: self
         }
     }
 }
@@ -38,8 +48,9 @@ struct TreeState {
         var content: Content
         var lookups: UInt64
     }
-    /// The `.environ` before the present one: an open that a change overtook may still ask for it.
-    private var previousEnviron: NodeID?
+    /// What the last changes replaced, the newest first: an open that they overtook may still ask for it.
+    private var replaced: [[NodeID]] = []
+    private static let changesRemembered = 4
     /// Threads that were sent to look a name up again.
     private var retries: [Int32: Retry] = [:]
     private static let maximumRetries = 1024
@@ -71,10 +82,12 @@ struct TreeState {
         var stale: [StaleName] = []
         var nodes: [NodeID] = []
         nodes.reserveCapacity(new.entries.count)
+        var gone = [environNode]
         var old = view.entries.startIndex
         for entry in new.entries {
             while old < view.entries.endIndex, view.entries[old].name < entry.name {
                 stale.append(StaleName(name: view.entries[old].name.text))
+                gone.append(entryNodes[old])
                 old += 1
             }
             guard old < view.entries.endIndex, view.entries[old].name == entry.name else {
@@ -87,24 +100,28 @@ struct TreeState {
             } else {
                 nodes.append(newNode())
                 stale.append(StaleName(name: entry.name.text))
+                gone.append(entryNodes[old])
             }
             old += 1
         }
         stale += view.entries[old...].map { StaleName(name: $0.name.text) }
+        gone += entryNodes[old...]
         stale.append(StaleName(name: Environ.fileName))
         entryNodes = nodes
-        retireEnviron()
+        environNode = newNode()
+        retire(gone)
         view = new
         return (stale, files.takeWakers())
     }
 
-    /// A process can keep an inode for ever (O_PATH): it must not keep the records of its generation for ever.
-    private mutating func retireEnviron() {
-        if let previousEnviron, case .environ(let view, let count) = known[previousEnviron]?.content {
-            known[previousEnviron]?.content = .retiredEnviron(count: count, modified: view.modified)
+    /// A process can keep an inode for ever (O_PATH): it must not keep its records for ever.
+    private mutating func retire(_ gone: [NodeID]) {
+        replaced.insert(gone, at: 0)
+        guard replaced.count > Self.changesRemembered else { return }
+        for node in replaced.removeLast() {
+            guard let content = known[node]?.content else { continue }
+            known[node]?.content = content.retired
         }
-        previousEnviron = environNode
-        environNode = newNode()
     }
 
     // MARK: Nodes
@@ -144,7 +161,7 @@ struct TreeState {
     /// newest one after this open began.
     mutating func contentToOpen(_ node: NodeID, by thread: Int32) -> Content? {
         guard let content = known[node]?.content else { return nil }
-        if case .retiredEnviron = content { return nil }
+        if case .retired = content { return nil }
         let name = content.fileName
         let current = find(name.utf8Span.span)?.0
         let retry = retries.removeValue(forKey: thread)
@@ -158,6 +175,8 @@ struct TreeState {
 
     /// The listing of now, in the order of names.
     func listing() -> Listing {
-        Listing(entries: view.entries, nodes: entryNodes, environ: environNode, generation: generationNode)
+        Listing(
+            names: view.entries.map(\.name), nodes: entryNodes, environ: environNode,
+            generation: generationNode)
     }
 }

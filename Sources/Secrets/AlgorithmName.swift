@@ -9,10 +9,10 @@ package struct AlgorithmName: Hashable, Comparable, Sendable, CustomStringConver
     package init(_ text: String) throws(NameError) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2 else {
-            throw NameError(.algorithm, text, "it must be OWNER/NAME, for example nlp/Summarizer")
+            throw NameError(.algorithm, "it must be OWNER/NAME, for example nlp/Summarizer")
         }
-        owner = try NamePart.parse(parts[0], "owner", .algorithm, of: text)
-        name = try NamePart.parse(parts[1], "name", .algorithm, of: text)
+        owner = try NamePart.parse(parts[0], "owner", .algorithm)
+        name = try NamePart.parse(parts[1], "name", .algorithm)
     }
 
     package var description: String { "\(owner)/\(name)" }

@@ -22,7 +22,7 @@ package enum DangerousNames {
         }
     }
 
-    private static let count = 86
+    private static let count = 87
 
     // A switch, because Embedded Swift would allocate an array of strings at start-up.
     private static func entry(_ index: Int) -> StaticString {
@@ -118,7 +118,9 @@ package enum DangerousNames {
         case 82: "DYLD_*"
         case 83: "VIMINIT"
         case 84: "TERMINFO"
-        default: "TERMINFO_DIRS"
+        case 85: "TERMINFO_DIRS"
+        // Our own: where this program and the shim look.
+        default: "SECRETFS_*"
         }
     }
 }

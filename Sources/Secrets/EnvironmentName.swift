@@ -7,16 +7,16 @@ package struct EnvironmentName: Hashable, Comparable, Sendable, CustomStringConv
     /// - Throws: what is wrong with `text`, in words for its author.
     package init(_ text: String) throws(NameError) {
         let what = NameError.Kind.environmentVariable
-        guard !text.isEmpty else { throw NameError(what, text, "it is empty") }
+        guard !text.isEmpty else { throw NameError(what, "it is empty") }
         guard text.utf8.count <= Self.maximumCount else {
             throw NameError(
-                what, text, "it has \(text.utf8.count) bytes; at most \(Self.maximumCount) are allowed")
+                what, "it has \(text.utf8.count) bytes; at most \(Self.maximumCount) are allowed")
         }
         guard let first = text.utf8.first, first.isASCIILetter else {
-            throw NameError(what, text, "it must start with a letter (A-Z, a-z)")
+            throw NameError(what, "it must start with a letter (A-Z, a-z)")
         }
         guard text.utf8.allSatisfy({ $0.isASCIILetter || $0.isASCIIDigit || $0 == UInt8(ascii: "_") }) else {
-            throw NameError(what, text, "only letters, digits and underscores are allowed")
+            throw NameError(what, "only letters, digits and underscores are allowed")
         }
         self.text = text
     }
@@ -40,17 +40,15 @@ package struct NameError: Error, Equatable, CustomStringConvertible {
         case description = "description"
     }
     package let kind: Kind
-    /// What was given, safe to print: at most 64 characters, control characters escaped.
-    package let given: String
     package let reason: String
 
-    init(_ kind: Kind, _ given: String, _ reason: String) {
+    init(_ kind: Kind, _ reason: String) {
         self.kind = kind
-        self.given = printable(given)
         self.reason = reason
     }
 
-    package var description: String { "“\(given)” is not a valid \(kind.rawValue): \(reason)" }
+    /// Not what was given: somebody may have typed a value in a name's place.
+    package var description: String { "the \(kind.rawValue) is not valid: \(reason)" }
 }
 
 /// `text` cut to 64 characters, each control character written as an escape, so that a hostile name cannot

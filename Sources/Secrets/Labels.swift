@@ -4,7 +4,7 @@ package struct DisplayName: Hashable, Sendable, CustomStringConvertible {
     package let text: String
 
     package init(_ text: String) throws(NameError) {
-        guard !text.isEmpty else { throw NameError(.displayName, text, "it is empty") }
+        guard !text.isEmpty else { throw NameError(.displayName, "it is empty") }
         self.text = try oneLine(text, .displayName, maximum: Self.maximumCount)
     }
     package var description: String { text }
@@ -23,7 +23,7 @@ package struct Description: Hashable, Sendable, CustomStringConvertible {
 
 private func oneLine(_ text: String, _ kind: NameError.Kind, maximum: Int) throws(NameError) -> String {
     guard text.utf8.count <= maximum else {
-        throw NameError(kind, text, "it has \(text.utf8.count) bytes; at most \(maximum) are allowed")
+        throw NameError(kind, "it has \(text.utf8.count) bytes; at most \(maximum) are allowed")
     }
     // Most are of ASCII only; what Unicode knows of a character takes a while to look up.
     if text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) { return text }
@@ -35,6 +35,6 @@ private func oneLine(_ text: String, _ kind: NameError.Kind, maximum: Int) throw
         default: true
         }
     }
-    guard isPlain else { throw NameError(kind, text, "line breaks and control characters are not allowed") }
+    guard isPlain else { throw NameError(kind, "line breaks and control characters are not allowed") }
     return text
 }

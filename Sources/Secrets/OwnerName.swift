@@ -5,7 +5,7 @@ package struct OwnerName: Hashable, Comparable, Sendable, CustomStringConvertibl
 
     /// - Throws: what is wrong with `text`, in words for its author.
     package init(_ text: String) throws(NameError) {
-        self.text = try NamePart.parse(text[...], "name", .owner, of: text)
+        self.text = try NamePart.parse(text[...], "name", .owner)
     }
     package var description: String { text }
     package static func < (left: Self, right: Self) -> Bool {
@@ -18,19 +18,19 @@ enum NamePart {
     static let maximumCount = 64
 
     static func parse(
-        _ part: Substring, _ what: String, _ kind: NameError.Kind, of text: String
+        _ part: Substring, _ what: String, _ kind: NameError.Kind
     ) throws(NameError) -> String {
-        guard !part.isEmpty else { throw NameError(kind, text, "its \(what) is empty") }
+        guard !part.isEmpty else { throw NameError(kind, "its \(what) is empty") }
         guard part.utf8.count <= maximumCount else {
             let count = part.utf8.count
-            throw NameError(kind, text, "its \(what) has \(count) bytes; at most \(maximumCount) are allowed")
+            throw NameError(kind, "its \(what) has \(count) bytes; at most \(maximumCount) are allowed")
         }
         guard let first = part.utf8.first, isWord(first) else {
-            throw NameError(kind, text, "its \(what) must start with a letter, a digit or an underscore")
+            throw NameError(kind, "its \(what) must start with a letter, a digit or an underscore")
         }
         guard part.utf8.allSatisfy({ isWord($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-") })
         else {
-            throw NameError(kind, text, "only letters, digits, '.', '_' and '-' are allowed in its \(what)")
+            throw NameError(kind, "only letters, digits, '.', '_' and '-' are allowed in its \(what)")
         }
         return String(part)
     }

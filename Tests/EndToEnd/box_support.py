@@ -94,10 +94,10 @@ class Store:
         return self
 
     def create(self, name, value: bytes, *options):
-        self.run("secret", "create", NAME, name, "--value-file", "-", *options, value=value)
+        self.run("secret", "create", NAME, name, "--value-file", "-" if value else "/dev/null", *options, value=value)
 
     def update(self, name, value: bytes, *options):
-        self.run("secret", "update", NAME, name, "--value-file", "-", *options, value=value)
+        self.run("secret", "update", NAME, name, "--value-file", "-" if value else "/dev/null", *options, value=value)
 
     def mount(self, directory: Path, *options) -> Path:
         self.run("mount", NAME, str(directory), *options)
@@ -112,7 +112,7 @@ class Store:
     @property
     def served(self) -> list[dict]:
         """The mounts that the agent serves."""
-        return [mount for mount in json.loads(self.run("mounts", "--json")) if mount["state"] != "unserved"]
+        return [mount for mount in json.loads(self.run("mounts", "--json")) if mount["state"] in ("served", "private")]
 
     def stop(self):
         self.attempt("agent", "--stop")

@@ -56,6 +56,11 @@ class Outcome:
         return self.errors
 
 
+def value_file(value: bytes) -> str:
+    """Empty standard input is refused, since it is mostly an accident."""
+    return "-" if value else "/dev/null"
+
+
 class Store:
     """One store in a state folder of its own, and the program."""
 
@@ -113,10 +118,10 @@ class Store:
         return self
 
     def create(self, name: str, value: bytes, *options, of=ALGORITHM):
-        self.does("secret", "create", of, name, "--value-file", "-", *options, input=value)
+        self.does("secret", "create", of, name, "--value-file", value_file(value), *options, input=value)
 
     def update(self, name: str, value: bytes, *options, of=ALGORITHM):
-        self.does("secret", "update", of, name, "--value-file", "-", *options, input=value)
+        self.does("secret", "update", of, name, "--value-file", value_file(value), *options, input=value)
 
     def delete(self, name: str, of=ALGORITHM):
         self.does("secret", "delete", of, name, "--yes")

@@ -105,13 +105,13 @@ def test_a_secret_that_is_deleted_leaves_a_sandbox_that_runs(store, mount):
     assert output.split() == [b".environ", b".generation", b"OTHER"] and b"No such file" in errors
 
 
-def test_a_sandbox_keeps_the_mount_that_is_unmounted_outside(store, mount):
+def test_a_sandbox_keeps_the_mount_that_is_unmounted_lazily_outside(store, mount):
     with Process(
         [*sandbox(mount, "--unshare-all"), "sh", "-c", f"echo; read line; cat {SECRETS}/KEY"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as process:
         assert process.stdout.readline() == b"\n"
-        store.run("unmount", str(mount))
+        store.run("unmount", "--lazy", str(mount))
         assert list(mount.iterdir()) == []
         before = store.served[0]["generation"]
         new = random_bytes()

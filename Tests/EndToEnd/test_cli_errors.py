@@ -59,7 +59,7 @@ def test_a_delete_without_a_terminal_needs_yes(store):
 )
 def test_a_name_that_no_variable_can_have_is_refused(store, name, reason):
     outcome = store.run("secret", "create", ALGORITHM, name, input=b"1")
-    said = outcome.failed(BAD_INPUT, "is not a valid environment variable name", reason)
+    said = outcome.failed(BAD_INPUT, "the environment variable name is not valid", reason)
     assert "\x1b" not in said, "a control character reached the terminal"
     assert store.names() == []
 
@@ -79,7 +79,7 @@ def test_names_have_at_most_255_bytes(store):
 @pytest.mark.parametrize("name", ["nlp", "/x", "nlp/", "nlp/x/y", "nlp/.x", "../x", "nlp/x y", "nlp/" + "x" * 65, ""])
 def test_a_name_that_no_algorithm_can_have_is_refused(empty, name):
     empty.does("init")
-    empty.run("algorithm", "create", "--", name).failed(BAD_INPUT, "is not a valid algorithm name")
+    empty.run("algorithm", "create", "--", name).failed(BAD_INPUT, "the algorithm name is not valid")
     assert empty.json("algorithm", "list") == []
 
 
@@ -122,8 +122,8 @@ def test_what_does_not_exist_is_named(store):
         ["import", "no/one", "-"],
     ]:
         store.run(*command, input=b"A=1").failed(NOT_FOUND, "there is no algorithm no/one", "algorithm create no/one")
-    store.run("secret", "create", ALGORITHM, "B", "--value-file", "nowhere").failed(NOT_FOUND, "nowhere cannot be read")
-    store.run("import", ALGORITHM, "nowhere").failed(NOT_FOUND, "nowhere cannot be read")
+    store.run("secret", "create", ALGORITHM, "B", "--value-file", "nowhere").failed(NOT_FOUND, "the file cannot be read")
+    store.run("import", ALGORITHM, "nowhere").failed(NOT_FOUND, "the file cannot be read")
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,9 @@ def refused(store, content: bytes, status: int, *words: str, options=()):
 def test_the_names_are_shown_and_never_the_values(store):
     store.create("OLD", b"1")
     (store.root / ".env").write_bytes(b"NEW=" + PLANTED + b"\nOLD=12345\n")
-    preview = store.does("import", ALGORITHM, ".env", "--dry-run").output
-    assert preview == "create  NEW  12 bytes\nexists  OLD  5 bytes\nNothing was changed.\n"
+    outcome = store.run("import", ALGORITHM, ".env", "--dry-run")
+    assert outcome.output == "create  NEW  12 bytes\nexists  OLD  5 bytes\n"
+    outcome.failed(73, "already has OLD", "--update")
     preview = store.does("import", ALGORITHM, ".env", "--dry-run", "--update").output
     assert preview == "create  NEW  12 bytes\nupdate  OLD  5 bytes\nNothing was changed.\n"
     assert store.names() == ["OLD"]
@@ -76,8 +77,8 @@ def test_a_dangerous_name_refuses_the_whole_file(store):
 
 
 def test_a_file_without_names_is_an_error(store):
-    refused(store, b"", 65, "there is no NAME=value in -")
-    refused(store, b"# only a comment\n\n", 65, "there is no NAME=value in -")
+    refused(store, b"", 65, "there is no NAME=value in the file")
+    refused(store, b"# only a comment\n\n", 65, "there is no NAME=value in the file")
 
 
 def test_quoting(store):

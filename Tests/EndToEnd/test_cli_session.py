@@ -1,6 +1,7 @@
 """The session that README shows, and what commands print for scripts."""
 
 import os
+import signal
 import subprocess
 
 from support import ALGORITHM, Terminal, empty, mount_points, store  # noqa: F401 (fixtures)
@@ -152,6 +153,32 @@ def test_doctor_names_a_state_folder_that_others_may_read(store):
     assert outcome.status == 69, outcome
     assert "problem" in outcome.output and f"chmod 0700 {store.state}" in outcome.output
     assert outcome.errors == ""
+
+
+def test_doctor_finds_a_missing_root_key_and_a_dead_mount(store):
+    mount = store.mount()
+    (agent,) = store.agents
+    os.kill(agent, signal.SIGKILL)
+    outcome = store.run("doctor")
+    assert outcome.status == 69 and str(mount) in outcome.output and "secretfs unmount" in outcome.output, outcome
+    store.does("unmount", mount)
+    store.does("doctor")
+    (store.state / "root.key").rename(store.root / "elsewhere")
+    outcome = store.run("doctor")
+    assert outcome.status == 69 and "root.key" in outcome.output, outcome
+
+
+def test_mounts_tells_those_of_another_store_from_dead_ones(store):
+    other = {"SECRETFS_STATE": str(store.root / "other")}
+    store.does("init", env=other)
+    store.does("algorithm", "create", ALGORITHM, env=other)
+    mount = store.folder("theirs")
+    store.does("mount", ALGORITHM, mount, env=other)
+    try:
+        rows = {row["mountPoint"]: row["state"] for row in store.json("mounts")}
+        assert rows[str(mount)] == "other"
+    finally:
+        store.does("agent", "--stop", env=other)
 
 
 def test_doctor_finds_damage_in_the_middle_of_the_store(store):

@@ -234,3 +234,58 @@ def test_ten_versions_are_kept(store):
     assert report["version"] == 12
     assert [version["version"] for version in report["versions"]] == list(range(3, 13))
     assert value(store) == b"12"
+
+
+def test_standard_input_is_not_read_twice_and_not_taken_empty(store):
+    outcome = store.run("secret", "create", ALGORITHM, "A", "--value-file", "-", input=b"")
+    outcome.failed(65, "standard input was empty", "/dev/null")
+    (store.root / "moved").mkdir(mode=0o700)
+    protected = {"SECRETFS_STATE": str(store.root / "moved")}
+    store.does("init", "--passphrase", "--passphrase-file", "-", input=b"correct horse battery", env=protected)
+    words = ["algorithm", "create", ALGORITHM, "--passphrase-file", "-"]
+    store.does(*words, input=b"correct horse battery", env=protected)
+    words = ["secret", "create", ALGORITHM, "A", "--passphrase-file", "-", "--value-file", "-"]
+    store.run(*words, input=b"correct horse battery", env=protected).failed(64, "twice")
+
+
+def test_a_passphrase_for_a_store_without_one_is_an_error(store):
+    (store.root / "words").write_bytes(b"correct horse battery")
+    store.run("secret", "list", ALGORITHM, "--passphrase-file", "words").failed(64, "no passphrase")
+    other = {"SECRETFS_STATE": str(store.root / "other")}
+    store.run("init", "--passphrase-file", "words", env=other).failed(64, "--passphrase")
+    assert not (store.root / "other").exists()
+
+
+def test_keeping_the_value_and_giving_one_contradict_each_other(store):
+    store.create("A", b"1")
+    (store.root / "v").write_bytes(b"2")
+    store.run("secret", "update", ALGORITHM, "A", "--metadata-only", "--value-file", "v").failed(64, "--metadata-only")
+    store.run("secret", "update", ALGORITHM, "A", "--metadata-only").failed(64, "nothing to change")
+
+
+def test_a_dry_run_fails_where_the_import_would(store):
+    (store.root / ".env").write_bytes(b"A=1\nPATH=/evil\n")
+    store.run("import", ALGORITHM, ".env", "--dry-run").failed(65, "PATH")
+    store.does("import", ALGORITHM, ".env", "--dry-run", "--allow-name", "PATH,HOME")
+    assert store.names() == []
+
+
+def test_options_of_run_that_take_names_can_be_repeated(store):
+    store.put({"A": b"1", "B": b"2", "C": b"3"})
+    words = ["run", ALGORITHM, "--clear", "--only", "A", "--only", "B", "--", "/usr/bin/env"]
+    lines = store.does(*words).output.splitlines()
+    assert "A=1" in lines and "B=2" in lines and "C=3" not in lines
+    assert any(line.startswith("SECRETFS_DIRECTORY=/") for line in lines), "it is told where its files are"
+    outcome = store.run("run", ALGORITHM, "--require", "NONE", "--require", "A", "--", "true")
+    assert outcome.status == 125 and "NONE" in outcome.errors
+
+
+def test_our_own_variables_are_no_names_for_secrets(store):
+    store.run("secret", "create", ALGORITHM, "SECRETFS_DIRECTORY", input=b"x").failed(65, "SECRETFS_DIRECTORY")
+
+
+def test_a_store_that_was_moved_opens_with_the_key_beside_it_whoever_took_its_place(store):
+    store.create("A", b"1")
+    store.state.rename(store.root / "moved")
+    store.does("init")
+    assert store.json("secret", "list", ALGORITHM, env={"SECRETFS_STATE": str(store.root / "moved")})

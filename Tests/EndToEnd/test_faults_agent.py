@@ -83,7 +83,7 @@ def test_a_dead_mount_is_listed_unmounted_and_mounted_again(store, mount):
     assert ended(agent)
     assert "agent" not in store.json("status")
     row = next(row for row in store.json("mounts") if row["mountPoint"] == str(mount))
-    assert row == {"mountPoint": str(mount), "state": "unserved"}
+    assert row == {"mountPoint": str(mount), "state": "dead"}
     store.run("mount", ALGORITHM, mount).failed(EXISTS, "is a mount point already", "secretfs unmount")
     store.does("unmount", mount)
     assert os.listdir(mount) == []

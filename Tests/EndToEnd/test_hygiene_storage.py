@@ -165,7 +165,7 @@ REFUSED = {
 def test_no_error_about_a_value_shows_it(store, value, make):
     store.init()
     done = store.attempt("secret", "create", NAME, "KEY", value=make(value))
-    assert done.returncode == 65 and (b"KEY" in done.stderr or b"standard input" in done.stderr), done.stderr
+    assert done.returncode == 65 and (b"KEY" in done.stderr or b"the input" in done.stderr), done.stderr
     done = store.attempt("secret", "create", "no/Such", "KEY", value=value)
     assert done.returncode == 66
     nothing_is_left_of(store, value)

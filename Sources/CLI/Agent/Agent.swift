@@ -18,7 +18,7 @@ final class Agent: Sendable {
         exitWhenIdle: Int?
     ) throws {
         let socket = try AgentSocket.listen(state)
-        let idle = exitWhenIdle.map { IdleTimer(seconds: $0) { signals.stop() } }
+        let idle = exitWhenIdle.map { IdleTimer(seconds: $0) }
         do {
             loop = try SessionLoop()
         } catch {
@@ -27,6 +27,8 @@ final class Agent: Sendable {
         let mounts = ServedMounts(store, loop, log) { isUsed in isUsed ? idle?.cancel() : idle?.restart() }
         self.mounts = mounts
         self.idle = idle
+        // From the moment that it is found idle, a mount is refused, and its command starts another agent.
+        idle?.onIdle { if mounts.closeIfEmpty() { signals.stop() } }
         server = AgentServer(socket, mounts, log) { signals.stop() }
         following = try Following(
             store, onChange: { affected in mounts.refresh(affected) },
@@ -55,19 +57,18 @@ final class Agent: Sendable {
 /// Fires when the agent has had no mount for a while.
 final class IdleTimer: Sendable {
     private let seconds: Int
-    private let onIdle: @Sendable () -> Void
+    private let action = Mutex<(@Sendable () -> Void)?>(nil)
     private let generation = Atomic(0)
 
-    init(seconds: Int, onIdle: @escaping @Sendable () -> Void) {
-        self.seconds = seconds
-        self.onIdle = onIdle
-    }
+    init(seconds: Int) { self.seconds = seconds }
+
+    func onIdle(_ action: @escaping @Sendable () -> Void) { self.action.withLock { $0 = action } }
 
     /// Starts to count again.
     func restart() {
         let mine = generation.add(1, ordering: .relaxed).newValue
         DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(seconds)) { [self] in
-            if generation.load(ordering: .relaxed) == mine { onIdle() }
+            if generation.load(ordering: .relaxed) == mine { action.withLock { $0 }?() }
         }
     }
 

@@ -10,7 +10,6 @@ import Synchronization
 /// the middle holds up nobody.
 final class AgentServer: Sendable {
     private static let maximumConnections = 64
-    private static let pageCount = 200
 
     private let socket: OwnedDescriptor
     private let mounts: ServedMounts
@@ -98,8 +97,7 @@ final class AgentServer: Sendable {
                     version: SecretFSCommand.version, pid: getpid(), mounts: mounts.count,
                     started: started.description))
         case .mounts(let skip):
-            return .mounts(
-                mounts.mounts.dropFirst(max(0, skip)).prefix(Self.pageCount).map(ServedMountReport.init))
+            return .mounts(page(mounts.mounts.dropFirst(max(0, skip))))
         case .serve(let request):
             guard let device = descriptors.first else {
                 throw Failure(.badInput, "no FUSE descriptor came with the request")
@@ -109,6 +107,18 @@ final class AgentServer: Sendable {
         case .stop:
             return .done
         }
+    }
+}
+
+extension AgentServer {
+    /// As many as fit into one message: a path has up to 4,095 bytes, and JSON may write a byte as six.
+    private func page(_ mounts: ArraySlice<ServedMounts.Mount>) -> [ServedMountReport] {
+        var room = AgentSocket.maximumMessage / 2
+        let fitting = mounts.prefix { mount in
+            room -= 6 * mount.request.mountPoint.utf8.count + 600
+            return room >= 0
+        }
+        return fitting.map(ServedMountReport.init)
     }
 }
 

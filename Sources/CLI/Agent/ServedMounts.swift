@@ -203,6 +203,16 @@ final class ServedMounts: Sendable {
 
     // MARK: Stopping
 
+    /// No more mounts, if there is none now.
+    ///
+    /// - Returns: whether that is so.
+    func closeIfEmpty() -> Bool {
+        state.withLock { state in
+            if state.mounts.isEmpty { state.isClosed = true }
+            return state.isClosed
+        }
+    }
+
     /// No more mounts; those that are there are unmounted where this process can see them, then ended.
     func close() {
         let mounts = state.withLock { state in
@@ -211,15 +221,14 @@ final class ServedMounts: Sendable {
         }
         let visible = (try? MountTable.current().ours) ?? []
         for mount in mounts {
-            if !mount.request.isPrivate, visible.contains(where: { $0.point == mount.request.mountPoint }) {
+            let entry = visible.last { $0.point == mount.request.mountPoint }
+            if !mount.request.isPrivate, let entry {
                 do {
-                    try Mounting.detach(mount.request.mountPoint)
+                    try Mounting.detach(entry)
                 } catch {
                     log.error(
                         "cannot unmount",
-                        metadata: [
-                            "mount-point": "\(printable(mount.request.mountPoint))", "reason": "\(error)",
-                        ])
+                        metadata: ["mount-point": "\(printable(entry.point))", "reason": "\(error)"])
                 }
             }
             loop.remove(mount.session)

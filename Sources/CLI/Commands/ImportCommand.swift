@@ -25,7 +25,7 @@ struct ImportCommand: ParsableCommand {
 
     func run() throws {
         let home = try SecretHome(home)
-        let allowed = Set(try allowName.map { try EnvironmentName($0) })
+        let allowed = try names(allowName)
         let delivery = try parsed(delivery: delivery)
         let store = try state.openStore()
         let present = Set(try store.secrets(of: home).map(\.name))
@@ -36,13 +36,15 @@ struct ImportCommand: ParsableCommand {
                 about: try Description(""), delivery: delivery, value: variable.value)
         }
         guard !secrets.isEmpty else {
-            throw Failure(.badInput, "there is no NAME=value in \(printable(file))")
+            throw Failure(.badInput, "there is no NAME=value in the file")
         }
         let plan = secrets.map { secret in
             let mark = !present.contains(secret.name) ? "create" : update ? "update" : "exists"
             return "\(mark)  \(secret.name)  \(secret.value.count) bytes"
         }
         Output.line(plan.joined(separator: "\n"))
+        let existing: ExistingSecrets = update ? .update : .refuse
+        try store.check(secrets, of: home, existing: existing, allowing: allowed)
         if dryRun { return Output.line("Nothing was changed.") }
         if !yes, file != "-", isatty(STDIN_FILENO) == 1 {
             let question = "Import \(secrets.count) secret(s) into \(home)?"
@@ -50,7 +52,6 @@ struct ImportCommand: ParsableCommand {
                 throw Failure(.usage, "not confirmed; nothing was changed")
             }
         }
-        let existing: ExistingSecrets = update ? .update : .refuse
         try store.createSecrets(secrets, of: home, existing: existing, allowing: allowed)
         Output.line("Imported \(secrets.count) secret(s) into \(home).")
     }

@@ -32,6 +32,11 @@ struct InitCommand: ParsableCommand {
                 .usage, "a store has one source of its root key",
                 hint: "--passphrase, or a file or credential")
         }
+        guard passphrase || state.passphraseFile == nil else {
+            throw Failure(
+                .usage, "--passphrase-file without --passphrase would make a store without a passphrase",
+                hint: "add --passphrase")
+        }
         guard try !SealedStore.exists(at: directory.path) else {
             throw StoreError.exists(path: directory.path)
         }

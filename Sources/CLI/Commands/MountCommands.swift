@@ -1,4 +1,5 @@
 import ArgumentParser
+import CLinux
 import FoundationEssentials
 import Fuse
 import Glibc
@@ -18,7 +19,7 @@ struct OwnerOptions: ParsableArguments {
             let attributes = MountAttributes(uid: uid ?? getuid(), gid: gid ?? getgid(), fileMode: bits)
         else {
             throw Failure(
-                .badInput, "“\(printable(mode))” is not a mode of a read-only file",
+                .badInput, "--mode is not a mode of a read-only file",
                 hint: "for example 0400, 0440 or 0444")
         }
         return attributes
@@ -68,13 +69,13 @@ struct UnmountCommand: ParsableCommand {
 struct MountsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mounts",
-        abstract: "List the mounts that the agent serves, and those that nobody serves.")
+        abstract: "List the mounts that the agent serves, and others of secretfs: of another store, or dead.")
     @OptionGroup var state: StateOptions
     @Flag(help: "Print JSON.") var json = false
 
     private struct Row: Encodable {
         let mountPoint: String
-        /// served, private (in a namespace of its own) or unserved (its agent is gone or another store's).
+        /// served, private (in a namespace of its own), other (another store's agent serves it), dead (nobody does).
         let state: String
         var algorithm: String?
         var entries: Int?
@@ -96,7 +97,8 @@ struct MountsCommand: ParsableCommand {
         }
         let known = Set(served.map(\.mountPoint))
         for entry in (try? MountTable.current().ours) ?? [] where !known.contains(entry.point) {
-            rows.append(Row(mountPoint: entry.point, state: "unserved"))
+            let state = MountHealth.of(entry) == .dead ? "dead" : "other"
+            rows.append(Row(mountPoint: entry.point, state: state))
         }
         if json { return try Output.json(rows) }
         Output.table(
@@ -165,5 +167,16 @@ enum MountFolder {
         } catch {
             throw Failure(.io, "\(path) cannot be made: \(errnoText())", hint: "name another directory")
         }
+        guard let found = Files.status(base), found.st_uid == 0, found.st_mode & 0o022 == 0 else {
+            throw Failure(
+                .denied, "\(base) is not root's alone: others could put another directory in its place",
+                hint: "chown root \(base); chmod 0755 \(base)")
+        }
+    }
+
+    /// Whether it is a directory that nobody but this user can enter.
+    static func isClosed(_ path: String) -> Bool {
+        guard let found = Files.status(path) else { return false }
+        return found.st_mode & S_IFMT == S_IFDIR && found.st_uid == geteuid() && found.st_mode & 0o077 == 0
     }
 }

@@ -21,14 +21,15 @@ struct RunCommand: ParsableCommand {
     @OptionGroup var state: StateOptions
     @OptionGroup var owner: OwnerOptions
     @Argument(help: "OWNER/NAME.") var algorithm: String
-    @Option(help: "Only these variables (A,B).") var only: String?
-    @Option(help: "Fail before the program starts if one of these is missing (A,B).") var require: String?
+    @Option(help: "Only these entries (A,B); as often as needed.") var only: [String] = []
+    @Option(help: "Fail before the program starts if one of these is missing (A,B).") var require: [String] =
+        []
     @Option(help: "Give variable OLD the name NEW (NEW=OLD).") var rename: [String] = []
     @Option(help: "Put this before each variable's name.") var prefix: String?
     @Option(help: ArgumentHelp("Insist on a name that can make programs run other code.", valueName: "name"))
     var allowName: [String] = []
     @Flag(help: "Start from an empty environment.") var clear = false
-    @Option(help: "With --clear: keep these inherited variables (A,B).") var keep: String?
+    @Option(help: "With --clear: keep these inherited variables (A,B).") var keep: [String] = []
     @Flag(help: "An inherited variable wins over a secret of its name.") var keepInherited = false
     @Argument(parsing: .postTerminator, help: "The program and its arguments, after --.") var program:
         [String]
@@ -55,23 +56,28 @@ struct RunCommand: ParsableCommand {
         try become(shim, [shim] + shimOptions(name) + [directory, "--"] + program)
     }
 
-    /// The same folder for everybody: each program sees its own mount there.
+    /// The same folder for everybody: each program sees its own mount there. Nobody else may be able to put
+    /// another directory in its place, also not from another mount namespace.
     private func mountFolder() throws(Failure) -> String {
-        let environment = ProcessInfo.processInfo.environment
-        let path: String
-        if geteuid() == 0 {
-            path = MountFolder.base + "/self"
+        guard geteuid() != 0 else {
+            let path = MountFolder.base + "/self"
             try MountFolder.makeOurs(path)
-        } else {
-            let base = environment["XDG_RUNTIME_DIR"].map { $0 + "/secretfs" }
-            let folder = try state.directory.path
-            path = (base ?? folder) + "/self"
-            do {
-                try FileManager.default.createDirectory(
-                    atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-            } catch {
-                throw Failure(.io, "\(path) cannot be made: \(errnoText())")
-            }
+            return path
+        }
+        let runtime = ProcessInfo.processInfo.environment["XDG_RUNTIME_DIR"]
+        var base = try state.directory.path
+        if let runtime, MountFolder.isClosed(runtime) { base = runtime + "/secretfs" }
+        let path = base + "/self"
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw Failure(.io, "\(path) cannot be made: \(errnoText())")
+        }
+        guard MountFolder.isClosed(base) else {
+            throw Failure(
+                .denied, "\(base) is open to others, who could put another directory in its place",
+                hint: "chmod 0700 \(base)")
         }
         return path
     }
@@ -98,13 +104,14 @@ struct RunCommand: ParsableCommand {
 
     private func shimOptions(_ name: AlgorithmName) -> [String] {
         var options: [String] = []
-        if let only { options.append("--only=\(only)") }
-        if let require { options.append("--require=\(require)") }
+        options += only.map { "--only=\($0)" }
+        options += require.map { "--require=\($0)" }
         options += rename.map { "--rename=\($0)" }
         if let prefix { options.append("--prefix=\(prefix)") }
         options += allowName.map { "--allow-name=\($0)" }
-        if clear { options.append("--clear") }
-        if let keep { options.append("--keep=\(keep)") }
+        // The program is told where its files are, also when it gets nothing else.
+        if clear { options += ["--clear", "--keep=SECRETFS_DIRECTORY"] }
+        options += keep.map { "--keep=\($0)" }
         if keepInherited { options.append("--keep-inherited") }
         return options
     }

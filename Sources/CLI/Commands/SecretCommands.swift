@@ -59,7 +59,7 @@ struct SecretCommand: ParsableCommand {
                 self.displayName ?? String(name.text.prefix(DisplayName.maximumCount)))
             let about = try Description(description)
             let delivery = try parsed(delivery: delivery)
-            let allowed = Set(try allowName.map { try EnvironmentName($0) })
+            let allowed = try names(allowName)
             let validity = try validity.changed(.always) ?? .always
             let store = try state.openStore()
             let secret = NewSecret(
@@ -100,6 +100,14 @@ struct SecretCommand: ParsableCommand {
                 about: try description.map { try Description($0) },
                 delivery: try delivery.map { try parsed(delivery: $0) })
             update.ifVersion = try ifVersion.map { try parsed(version: $0) }
+            if metadataOnly {
+                guard source.valueFile == nil else {
+                    throw Failure(.usage, "--metadata-only keeps the value, --value-file gives a new one")
+                }
+                guard !update.isEmpty || keep != nil || validity.isGiven else {
+                    throw Failure(.usage, "nothing to change", hint: "see secretfs help secret update")
+                }
+            }
             if let keep, !Secret.keptVersionsRange.contains(keep) {
                 throw Failure(.badInput, "\(keep) versions cannot be kept", hint: "--keep 1 to 100")
             }
@@ -179,7 +187,12 @@ struct SecretCommand: ParsableCommand {
 
 func parsed(delivery: String) throws(Failure) -> Delivery {
     guard let parsed = Delivery(rawValue: delivery) else {
-        throw Failure(.badInput, "“\(printable(delivery))” is not a delivery", hint: "env or file")
+        throw Failure(.badInput, "--delivery is not one that is known", hint: "env or file")
     }
     return parsed
+}
+
+/// Names given one by one or with commas between them, as the shim takes them.
+func names(_ given: [String]) throws -> Set<EnvironmentName> {
+    Set(try given.flatMap { $0.split(separator: ",") }.map { try EnvironmentName(String($0)) })
 }

@@ -58,6 +58,8 @@ struct StatusCommand: ParsableCommand {
 }
 
 extension RootKeyDescriptor {
+    var isPassphrase: Bool { if case .passphrase = self { true } else { false } }
+
     var summary: String {
         switch self {
         case .file(let path): "the file \(printable(path))"

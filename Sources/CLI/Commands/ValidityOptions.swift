@@ -9,11 +9,12 @@ struct ValidityOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Not visible any more from this moment on.", valueName: "time"))
     var expires: String?
 
+    var isGiven: Bool { notBefore != nil || expires != nil }
     static let never = "never"
 
     /// What of `old` the options change; nil if none is given.
     func changed(_ old: Validity) throws(Failure) -> Validity? {
-        guard notBefore != nil || expires != nil else { return nil }
+        guard isGiven else { return nil }
         let new = Validity(
             notBefore: try moment(notBefore, or: old.notBefore), expires: try moment(expires, or: old.expires)
         )

@@ -1,6 +1,8 @@
 import CLinux
 import FoundationEssentials
+import Fuse
 import Glibc
+import Secrets
 import Store
 
 /// What `secretfs doctor` found, and what to do about it.
@@ -21,9 +23,9 @@ struct Doctor {
     func examine() -> [Finding] {
         [
             device(), fusermount(), lockedMemory(), openFiles(), coreDumps(), swap(), ptraceScope(),
-            kernel(),
+            kernel(), shim(),
         ]
-            + stateFolder()
+            + stateFolder() + deadMounts()
     }
 
     private func device() -> Finding {
@@ -121,6 +123,44 @@ struct Doctor {
             remedy: known ? nil : "modprobe fuse")
     }
 
+    private func shim() -> Finding {
+        let check = "secretfs-env"
+        do {
+            return Finding(check: check, level: .ok, finding: try Shim.path())
+        } catch {
+            let failure = Failure(any: error)
+            return Finding(
+                check: check, level: .problem, finding: failure.message, remedy: failure.hint)
+        }
+    }
+
+    private func deadMounts() -> [Finding] {
+        let dead = ((try? MountTable.current().ours) ?? []).filter { MountHealth.of($0) == .dead }
+        return dead.map { entry in
+            Finding(
+                check: "mount", level: .problem,
+                finding: "nobody serves \(printable(entry.point)) any more",
+                remedy: "secretfs unmount \(printable(entry.point)), then mount it again")
+        }
+    }
+
+    /// Whether the store opens with what it names, where that can be known without asking anybody.
+    private func rootKey() -> Finding? {
+        let check = "root key"
+        do {
+            let sealed = try SealedStore.open(at: state.path)
+            guard !sealed.source.isPassphrase else {
+                return Finding(check: check, level: .ok, finding: "a passphrase")
+            }
+            let options = StateOptions.of(state)
+            _ = try sealed.unseal(by: try options.rootKey(for: sealed.source))
+            return Finding(check: check, level: .ok, finding: "opens the store: \(sealed.source.summary)")
+        } catch {
+            let failure = Failure(any: error)
+            return Finding(check: check, level: .problem, finding: failure.message, remedy: failure.hint)
+        }
+    }
+
     private func stateFolder() -> [Finding] {
         guard Files.status(state.path) != nil else {
             return [
@@ -132,11 +172,11 @@ struct Doctor {
         let findings = [
             permissions("state folder", state.path, at: 0o700),
             permissions("store", state.store, at: 0o600),
-            permissions("root key", state.rootKey, at: 0o400),
+            permissions("root key file", state.rootKey, at: 0o400),
         ].compactMap { $0 }
         // Opening a store that others may enter would narrow its modes: that is for its owner to decide.
         guard findings.allSatisfy({ $0.level == .ok }), let integrity = integrity() else { return findings }
-        return findings + [integrity]
+        return findings + [integrity, rootKey()].compactMap { $0 }
     }
 
     /// Every page and count of the store; what is sealed in it, only an open with the root key can tell.

@@ -190,8 +190,9 @@ extension Failure {
         case .revisionGone, .futureRevision:
             self.init(.retry, "the store changed while it was read", hint: "try again")
         case .missing(let path):
+            let folder = path.hasSuffix("/store.db") ? String(path.dropLast(9)) : path
             self.init(
-                .notFound, "there is no store in \(path)",
+                .notFound, "there is no store in \(folder)",
                 hint: "make one: secretfs init, or name it: --state DIR")
         case .exists(let path): self.init(StoreError.exists(path: path))
         case .corrupt(let path, let reason):

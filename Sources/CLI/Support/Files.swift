@@ -15,8 +15,19 @@ enum Files {
     }
 
     /// A log that lines are appended to, made if there is none.
+    ///
+    /// - Returns: -1 with errno set; ENOTSUP if something else is in its place.
     static func openLog(_ path: String) -> Int32 {
-        open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, mode: 0o600)
+        // Without O_NONBLOCK, a pipe would hold us for ever.
+        let log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, mode: 0o600)
+        guard log >= 0 else { return -1 }
+        var found = stat()
+        guard unsafe fstat(log, &found) == 0, found.st_mode & S_IFMT == S_IFREG, found.st_nlink == 1 else {
+            close(log)
+            errno = ENOTSUP
+            return -1
+        }
+        return log
     }
 
     static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }

@@ -9,7 +9,7 @@ enum Moment {
     static func parse(_ text: String, now: Timestamp = .now()) throws(Failure) -> Timestamp {
         if let moment = fromNow(text, now) ?? fixed(text) { return moment }
         throw Failure(
-            .badInput, "“\(printable(text))” is not a moment that is understood", hint: "for example \(forms)"
+            .badInput, "a moment is not in a form that is understood", hint: "for example \(forms)"
         )
     }
 

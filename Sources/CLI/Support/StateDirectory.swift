@@ -24,6 +24,15 @@ struct StateOptions: ParsableArguments {
             valueName: "file"))
     var rootKeyFile: String?
 
+    /// As if `--state` named it.
+    static func of(_ directory: StateDirectory) -> StateOptions {
+        var options = StateOptions()
+        options.state = directory.path
+        options.passphraseFile = nil
+        options.rootKeyFile = nil
+        return options
+    }
+
     var directory: StateDirectory {
         get throws(Failure) { try StateDirectory(state) }
     }
@@ -76,8 +85,13 @@ extension StateDirectory {
                 .io, "the state folder \(path) cannot be made: \(errnoText())",
                 hint: "choose another: --state DIR")
         }
-        guard let found = Files.status(path), found.st_mode & S_IFMT == S_IFDIR, found.st_mode & 0o077 != 0
-        else { return }
+        guard let found = Files.status(path), found.st_mode & S_IFMT == S_IFDIR else { return }
+        guard found.st_uid == geteuid() || found.st_uid == 0 else {
+            throw Failure(
+                .denied, "\(path) belongs to user \(found.st_uid)",
+                hint: "be that user, or choose another --state")
+        }
+        guard found.st_mode & 0o077 != 0 else { return }
         // As the store does it, but before there is a key in it: narrowing a folder that others use harms them.
         let content = try? FileManager.default.contentsOfDirectory(atPath: path)
         guard found.st_uid == geteuid(), content?.isEmpty == true, unsafe chmod(path, 0o700) == 0 else {

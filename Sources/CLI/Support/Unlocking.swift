@@ -12,6 +12,11 @@ extension StateOptions {
 
     /// The root key from where the store says it is; a passphrase is asked for.
     func rootKey(for source: RootKeyDescriptor, isQuiet: Bool = false) throws -> RootKey {
+        if passphraseFile != nil, !source.isPassphrase {
+            throw Failure(
+                .usage, "the store has no passphrase; its root key comes from \(source.summary)",
+                hint: "leave --passphrase-file away")
+        }
         if let rootKeyFile { return try RootKeyFile(absolute(rootKeyFile)).read() }
         switch source {
         case .file(let path): return try fileKey(path)
@@ -30,13 +35,10 @@ extension StateOptions {
 
     /// A state folder that was moved has its key with it.
     private func fileKey(_ path: String) throws -> RootKey {
-        do {
-            return try RootKeyFile(path).read()
-        } catch RootKeyError.missing {
-            let beside = try directory.rootKey
-            guard beside != path, Files.exists(beside) else { throw RootKeyError.missing(path: path) }
-            return try RootKeyFile(beside).read()
-        }
+        // Also where another store has taken the old place, and has a root key of its own there.
+        let beside = try directory.rootKey
+        let isMoved = path.hasSuffix("/root.key") && beside != path && Files.exists(beside)
+        return try RootKeyFile(isMoved ? beside : path).read()
     }
 
     /// From `--passphrase-file` without a newline at its end, or from the terminal.

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import Secrets
+import Synchronization
 
 /// Where values come in: a terminal without echo, standard input or a file. Straight into memory that wipes
 /// itself; never through argv, a variable or a `String` (R1).
@@ -12,7 +13,7 @@ enum ValueInput {
         let isStandardInput = path == nil || path == "-"
         if isStandardInput, isatty(STDIN_FILENO) == 1 { return try prompted(prompt) }
         let value = try contents(of: path ?? "-", maximum: SecretValue.maximumCount)
-        guard path != nil || value.count > 0 else {
+        guard !isStandardInput || value.count > 0 else {
             throw Failure(
                 .badInput, "standard input was empty",
                 hint: "a value that is meant to be empty: --value-file /dev/null")
@@ -26,16 +27,28 @@ enum ValueInput {
         return value
     }
 
+    private static let isStandardInputUnread = Mutex(true)
+
     /// All bytes of a file; `-` is standard input.
     static func contents(of path: String, maximum: Int) throws -> SecretValue {
-        guard path != "-" else { return try read(STDIN_FILENO, "standard input", maximum: maximum) }
+        guard path != "-" else {
+            let isUnread = isStandardInputUnread.withLock { isUnread in
+                defer { isUnread = false }
+                return isUnread
+            }
+            guard isUnread else {
+                throw Failure(
+                    .usage, "standard input cannot be read twice", hint: "name a file for one of the two")
+            }
+            return try read(STDIN_FILENO, maximum: maximum)
+        }
         let descriptor = Files.open(path, O_RDONLY | O_NOCTTY)
         guard descriptor >= 0 else {
             throw Failure(
-                errno == EACCES ? .denied : .notFound, "\(printable(path)) cannot be read: \(errnoText())")
+                errno == EACCES ? .denied : .notFound, "the file cannot be read: \(errnoText())")
         }
         defer { close(descriptor) }
-        return try read(descriptor, path, maximum: maximum)
+        return try read(descriptor, maximum: maximum)
     }
 
     /// What a terminal hands over of one line, without its newline (N_TTY_BUF_SIZE, termios(3)).
@@ -59,7 +72,7 @@ enum ValueInput {
     }
 
     /// All that `descriptor` has, at most `maximum` bytes.
-    private static func read(_ descriptor: Int32, _ name: String, maximum: Int) throws -> SecretValue {
+    private static func read(_ descriptor: Int32, maximum: Int) throws -> SecretValue {
         var value = try SecretValue(capacity: 4096) { try append(to: &$0, from: descriptor) }
         var capacity = 4096
         while value.count == capacity, capacity <= maximum {
@@ -72,7 +85,7 @@ enum ValueInput {
         }
         guard value.count <= maximum else {
             throw Failure(
-                .badInput, "\(printable(name)) has more than \(maximum) bytes, the most that is taken")
+                .badInput, "the input has more than \(maximum) bytes, the most that is taken")
         }
         return value
     }

@@ -36,7 +36,7 @@ struct MountPoint: ~Copyable {
     private func checkPlace() throws(MountError) {
         let found: MountEntry?
         do {
-            let number = Self.mountNumber(try readFile("/proc/self/fdinfo/\(descriptor)"))
+            let number = try mountNumber(of: descriptor)
             let mounts = try readFile("/proc/self/mountinfo")
             found = number.flatMap { MountTable.entry(numbered: $0, parsing: mounts) }
         } catch {
@@ -45,15 +45,6 @@ struct MountPoint: ~Copyable {
         guard let entry = found else { return }
         if entry.point == path { throw .alreadyMounted(path, type: entry.type) }
         if entry.type == MountTable.ourType { throw .insideOurs(path, mount: entry.point) }
-    }
-
-    /// The `mnt_id:` line of /proc/self/fdinfo/N.
-    private static func mountNumber(_ bytes: [UInt8]) -> Int? {
-        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
-            let fields = line.split(separator: "\t")
-            if fields.count == 2, fields[0] == "mnt_id:" { return Int(fields[1]) }
-        }
-        return nil
     }
 
     private func checkEmpty() throws(MountError) {
@@ -80,4 +71,14 @@ func readLink(_ path: String) -> String? {
         return unsafe readlink(path, start.assumingMemoryBound(to: CChar.self), bytes.count)
     }
     return count > 0 ? String(decoding: buffer.prefix(count), as: UTF8.self) : nil
+}
+
+/// The kernel's number of the mount that a descriptor is on, as in mountinfo.
+func mountNumber(of descriptor: Int32) throws(MountTableError) -> Int? {
+    let bytes = try readFile("/proc/self/fdinfo/\(descriptor)")
+    for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+        let fields = line.split(separator: "\t")
+        if fields.count == 2, fields[0] == "mnt_id:" { return Int(fields[1]) }
+    }
+    return nil
 }

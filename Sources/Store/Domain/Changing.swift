@@ -92,12 +92,28 @@ extension SecretStore {
         _ secrets: [NewSecret], of home: SecretHome, existing: ExistingSecrets = .refuse,
         allowing allowed: Set<EnvironmentName> = [], by actor: Actor = .thisProcess
     ) throws(StoreError) -> [Secret] {
-        let dangerous = secrets.map(\.name).filter { $0.isDangerous && !allowed.contains($0) }
-        guard dangerous.isEmpty else { throw .dangerousNames(dangerous) }
-        for secret in secrets { try check(secret.value, secret.name, secret.delivery) }
+        try check(secrets, allowing: allowed)
         return try retrying("secrets of \(home)") { () throws(StoreError) in
             try attemptCreate(secrets, of: home, existing: existing, by: actor)
         }
+    }
+
+    /// Fails as `createSecrets` would now, and changes nothing.
+    package func check(
+        _ secrets: [NewSecret], of home: SecretHome, existing: ExistingSecrets,
+        allowing allowed: Set<EnvironmentName>
+    ) throws(StoreError) {
+        try check(secrets, allowing: allowed)
+        guard existing == .refuse else { return }
+        let present = Set(try self.secrets(of: home).map(\.name))
+        let taken = secrets.map(\.name).filter { present.contains($0) }
+        guard taken.isEmpty else { throw .secretsExist(taken, home) }
+    }
+
+    private func check(_ secrets: [NewSecret], allowing allowed: Set<EnvironmentName>) throws(StoreError) {
+        let dangerous = secrets.map(\.name).filter { $0.isDangerous && !allowed.contains($0) }
+        guard dangerous.isEmpty else { throw .dangerousNames(dangerous) }
+        for secret in secrets { try check(secret.value, secret.name, secret.delivery) }
     }
 
     private func attemptCreate(

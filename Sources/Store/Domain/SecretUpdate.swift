@@ -23,6 +23,9 @@ package struct SecretUpdate: Sendable {
         self.delivery = delivery
     }
 
+    /// Whether it changes nothing of what people call it, and no delivery.
+    package var isEmpty: Bool { displayName == nil && about == nil && delivery == nil }
+
     /// Everything but the value.
     func apply(to secret: inout Secret) {
         secret.displayName = displayName ?? secret.displayName

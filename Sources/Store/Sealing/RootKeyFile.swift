@@ -124,17 +124,20 @@ private struct KeyMaterialFile {
     let remedy: UInt16
 
     func read() throws(RootKeyError) -> SecretValue {
-        // Without O_NONBLOCK, a pipe in the file's place would hold us for ever.
-        let descriptor = unsafe open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
-        guard descriptor >= 0 else {
+        // The store names this file, and the store may be hostile: opening a device can start what it drives.
+        let handle = unsafe open(path, Int32(linux_path_only) | O_NOFOLLOW | O_CLOEXEC)
+        guard handle >= 0 else {
             switch errno {
             case ENOENT, ENOTDIR: throw .missing(path: path)
             case ELOOP: throw .notAFile(path: path)
             default: throw unreadable()
             }
         }
+        defer { close(handle) }
+        try check(handle)
+        let descriptor = unsafe open("/proc/self/fd/\(handle)", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw unreadable() }
         defer { close(descriptor) }
-        try check(descriptor)
         return try contents(descriptor)
     }
 

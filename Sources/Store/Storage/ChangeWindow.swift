@@ -7,7 +7,9 @@ struct ChangeWindow {
     /// However many keys each of them changed.
     static let keys: Int64 = 131_072
     /// However many bytes the keys of one of them take: a row must not reach `SQLiteConnection.maximumRow`.
-    private static let bytes = 8 << 20
+    private static let bytes = 1 << 20
+    /// All keys of one answer together, in bytes; stored, they are shorter.
+    private static let maximumRead = 32 << 20
     /// Trimming waits for this many revisions, so that most commits do not write the pages of old changes.
     private static let interval: Int64 = 64
 
@@ -62,14 +64,21 @@ struct ChangeWindow {
     func keys(since revision: Int64, path: String) throws -> Set<RecordKey> {
         let statement = try database.cachedStatement(sql: "SELECT count, keys FROM change WHERE revision > ?")
         var keys: Set<RecordKey> = []
+        var bytes = 0
         let rows = try Row.fetchCursor(statement, arguments: [revision])
         while let row = try rows.next() {
             let count = try row.number(0)
-            let isWhole = try row.withUnsafeData(atIndex: 1) { bytes in
-                ChangedKeys.decode(bytes.map { [UInt8]($0) } ?? [], count: count, into: &keys)
+            let isWhole = try row.withUnsafeData(atIndex: 1) { data in
+                ChangedKeys.decode(data.map { [UInt8]($0) } ?? [], count: count) { key in
+                    if keys.insert(key).inserted { bytes += key.text.utf8.count }
+                    return keys.count <= Self.keys && bytes <= Self.maximumRead
+                }
             }
-            guard isWhole else {
-                throw StorageError.corrupt(path: path, reason: "the keys of a change are damaged")
+            switch isWhole {
+            case true: continue
+            case false: throw StorageError.corrupt(path: path, reason: "the keys of a change are damaged")
+            // Never written by us; whoever asks reads everything again instead.
+            case nil: throw StorageError.revisionGone
             }
         }
         return keys

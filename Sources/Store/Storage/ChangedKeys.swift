@@ -29,10 +29,10 @@ struct ChangedKeys {
         return count
     }
 
-    /// Adds the keys of a row to `keys`.
+    /// Hands out the keys of a row, one after the other, until `take` has enough.
     ///
-    /// - Returns: false if `bytes` are not what `init` makes of `count` keys.
-    static func decode(_ bytes: [UInt8], count: Int64, into keys: inout Set<RecordKey>) -> Bool {
+    /// - Returns: false if `bytes` are not what `init` makes of `count` keys; nil if `take` had enough.
+    static func decode(_ bytes: [UInt8], count: Int64, _ take: (RecordKey) -> Bool) -> Bool? {
         var previous: [UInt8] = []
         var found: Int64 = 0
         var offset = 0
@@ -45,7 +45,7 @@ struct ChangedKeys {
             let next = Array(previous[..<shared] + bytes[offset..<offset + more])
             offset += more
             guard let key = RecordKey(stored: next) else { return false }
-            keys.insert(key)
+            guard take(key) else { return nil }
             previous = next
             found += 1
         }

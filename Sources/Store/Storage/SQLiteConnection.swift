@@ -14,7 +14,7 @@ struct SQLiteConnection: Sendable {
     static let patience = 5.0
 
     /// No row of ours is longer, in bytes: a longer one in a file that somebody made is an error, and never read.
-    static let maximumRow: Int32 = 16 << 20
+    static let maximumRow: Int32 = 1_310_720
 
     /// Opens a store that exists.
     ///
@@ -28,6 +28,9 @@ struct SQLiteConnection: Sendable {
 
     private init(_ path: String, setUp: @escaping @Sendable (Database) throws -> Void) throws(StorageError) {
         self.path = path
+        guard JournalBlindness.established == SQLITE_OK else {
+            throw .unavailable(path: path, reason: "SQLite cannot be set up")
+        }
         var configuration = Configuration()
         configuration.busyMode = .timeout(Self.patience)
         configuration.foreignKeysEnabled = false

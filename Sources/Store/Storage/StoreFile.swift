@@ -29,7 +29,13 @@ struct StoreFile {
         if let problem = Self.accessProblem(at: path) { throw problem }
         try narrow(path, found, to: 0o600)
         for name in [log, path + "-shm"] {
-            if let companion = try Self.status(of: name) { try narrow(name, companion, to: 0o600) }
+            guard let companion = try Self.status(of: name) else { continue }
+            try checkCompanion(name, companion)
+            try narrow(name, companion, to: 0o600)
+        }
+        let journal = path + "-journal"
+        guard try Self.status(of: journal) == nil else {
+            throw .unavailable(path: journal, reason: "no store has such a file; move it away")
         }
         if let folder = try Self.status(of: directory, following: true) {
             try narrow(directory, folder, to: 0o700)
@@ -69,6 +75,16 @@ struct StoreFile {
         for owner in [folder.st_uid, file.st_uid] where owner != geteuid() && owner != 0 {
             throw .unavailable(
                 path: directory, reason: "it belongs to user \(owner); be that user, or chown it")
+        }
+    }
+
+    /// SQLite writes into these without a look at what they are.
+    private func checkCompanion(_ name: String, _ found: stat) throws(StorageError) {
+        guard found.st_mode & S_IFMT == S_IFREG, found.st_nlink == 1,
+            found.st_uid == geteuid() || found.st_uid == 0
+        else {
+            throw .unavailable(
+                path: name, reason: "it is not a plain file of this user with this one name; move it away")
         }
     }
 

@@ -1,8 +1,9 @@
 import Foundation
 import Glibc
 import Secrets
-import Store
 import Testing
+
+@testable import Store
 
 /// > holds one of each, which every later version must open. — docs/FORMAT.md
 @Suite struct `Format 1 opens for ever` {

@@ -11,7 +11,11 @@ import Testing
 
     private func decoded(_ bytes: [UInt8], count: Int64) -> Set<RecordKey>? {
         var keys: Set<RecordKey> = []
-        return ChangedKeys.decode(bytes, count: count, into: &keys) ? keys : nil
+        let isWhole = ChangedKeys.decode(bytes, count: count) { key in
+            keys.insert(key)
+            return true
+        }
+        return isWhole == true ? keys : nil
     }
 
     @Test func `come back as they were written`() {
