@@ -254,3 +254,14 @@ def test_a_user_who_may_not_make_namespaces_is_told_so(store, namespace):
     done = store.attempt("run", NAME, "--", "true", prefix=prefix)
     assert done.returncode == 77, done.stderr
     assert b"user namespace" in done.stderr and b"secretfs-env" in done.stderr
+
+
+def test_run_mounts_nowhere_that_others_can_change(store, namespace, folder):
+    """A runtime folder that is open to all, as where a container has it in /tmp, is not used."""
+    public = folder / "public"
+    public.mkdir()
+    public.chmod(0o1777)
+    prefix = [*store.prefix, "env", f"XDG_RUNTIME_DIR={public}"]
+    done = store.attempt("run", NAME, "--", "sh", "-c", "echo $SECRETFS_DIRECTORY", prefix=prefix)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode().startswith(str(store.state)) and os.listdir(public) == []
