@@ -19,6 +19,9 @@ package protocol FileTree: AnyObject, Sendable {
     /// `answer` is called exactly once unless this throws.
     func read(_ handle: HandleID, at offset: UInt64, count: Int, _ answer: (RawSpan) -> Void) throws(Refusal)
 
+    /// Whether the kernel may keep pages of the open file, for everybody who maps the inode (mmap(2)).
+    func mayBeCached(_ handle: HandleID) -> Bool
+
     /// Closes an open file; its last call.
     func close(_ handle: HandleID)
 
@@ -40,6 +43,10 @@ package protocol FileTree: AnyObject, Sendable {
 
     /// Whether the open file is readable or has news; if not, keeps `waker` to fire when it has.
     func poll(_ handle: HandleID, _ waker: PollWaker?) throws(Refusal) -> Readiness
+}
+
+extension FileTree {
+    package func mayBeCached(_ handle: HandleID) -> Bool { true }
 }
 
 /// What the kernel calls an inode within one mount. 1 is the root directory.

@@ -12,16 +12,19 @@ import Synchronization
 /// that.
 package final class AlgorithmTree: FileTree {
     package let attributes: MountAttributes
+    let callers: any CallerResolver
     let onProblem: @Sendable (_ file: String, Refusal) -> Void
     let state: Mutex<TreeState>
 
-    /// - Parameter onProblem: told the name of each file that could not be opened or read, and why, for
-    ///   the log.
+    /// - Parameters:
+    ///   - callers: finds out who opens, where a rule asks for more than user and group.
+    ///   - onProblem: told the name of each file that could not be opened or read, and why, for the log.
     package init(
-        _ view: AlgorithmView, attributes: MountAttributes,
+        _ view: AlgorithmView, attributes: MountAttributes, callers: any CallerResolver = NoCallerResolver(),
         onProblem: @escaping @Sendable (_ file: String, Refusal) -> Void
     ) {
         self.attributes = attributes
+        self.callers = callers
         self.onProblem = onProblem
         state = Mutex(TreeState(view))
     }
@@ -62,55 +65,7 @@ package final class AlgorithmTree: FileTree {
         return node(id, content)
     }
 
-    // MARK: Files
-
-    package func open(_ id: NodeID, by caller: Caller) throws(Refusal) -> HandleID {
-        if id == .root { throw .isDirectory }
-        let (content, plaintext) = state.withLock { state in
-            (state.contentToOpen(id, by: caller.thread), state.files.plaintext(of: id))
-        }
-        guard let content else { throw .stale }
-        let file: OpenFile
-        if let plaintext {
-            file = .pinned(plaintext, of: id)
-        } else {
-            do { file = try open(content, of: id) } catch let error {
-                onProblem(content.fileName, error)
-                throw error
-            }
-        }
-        return state.withLock { state in state.files.add(file) }
-    }
-
-    private func open(_ content: Content, of id: NodeID) throws(Refusal) -> OpenFile {
-        do {
-            switch content {
-            case .entry(let entry):
-                try checkRoom(for: entry.count)
-                let value = try SecretValue(capacity: entry.count) { try entry.sealed.open(into: &$0) }
-                guard value.count == entry.count else { throw Refusal.damaged }
-                return .pinned(value, of: id)
-            case .environ(let view, let count):
-                guard count <= Environ.maximumCount else { throw Refusal.tooLarge }
-                try checkRoom(for: count)
-                return .pinned(try Environ.build(view.entries, count: count), of: id)
-            case .generation:
-                return .generation(GenerationReader())
-            case .retired:
-                throw Refusal.stale
-            }
-        } catch let refusal as Refusal {
-            throw refusal
-        } catch is SecretMemoryError {
-            throw .noMemory
-        } catch {
-            throw .damaged
-        }
-    }
-
-    private func checkRoom(for count: Int) throws(Refusal) {
-        guard state.withLock({ $0.files.hasRoom(for: count) }) else { throw .noMemory }
-    }
+    // MARK: Files; `open` is in Opening.swift
 
     package func read(
         _ handle: HandleID, at offset: UInt64, count: Int, _ answer: (RawSpan) -> Void
@@ -127,6 +82,10 @@ package final class AlgorithmTree: FileTree {
         case .directory: throw .isDirectory
         case nil: throw .invalid
         }
+    }
+
+    package func mayBeCached(_ handle: HandleID) -> Bool {
+        state.withLock { state in state.files.mayBeCached(handle) }
     }
 
     package func close(_ handle: HandleID) {

@@ -16,6 +16,11 @@ enum Environ {
         }
     }
 
+    /// Whether callers get different bytes, by who or when they are.
+    static func varies(_ entries: [Entry]) -> Bool {
+        entries.contains { $0.delivery == .env && (!$0.callers.isEmpty || $0.expires != nil) }
+    }
+
     /// The file's bytes; all entries are of one generation because `entries` is.
     ///
     /// - Precondition: `count` is that of `entries`, at most `maximumCount`.

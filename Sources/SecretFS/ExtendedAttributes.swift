@@ -21,7 +21,9 @@ extension AlgorithmTree {
     }
 
     private func entry(of node: NodeID) -> Entry? {
-        guard case .entry(let entry) = state.withLock({ $0.content(of: node) }) else { return nil }
+        guard case .entry(let entry) = state.withLock({ $0.content(of: node) }), !entry.isExpired else {
+            return nil
+        }
         return entry
     }
 

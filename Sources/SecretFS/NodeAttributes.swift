@@ -10,8 +10,10 @@ extension AlgorithmTree {
     func node(_ id: NodeID, _ content: Content) -> Node {
         switch content {
         case .entry(let entry):
+            let validity = Self.validity(of: entry)
             return file(
-                id, size: entry.count, modified: entry.modified, attributeValidity: Self.untilInvalidated)
+                id, size: entry.count, modified: entry.modified, nameValidity: validity,
+                attributeValidity: validity)
         case .environ(let view, let count):
             return file(id, size: count, modified: view.modified, attributeValidity: Self.untilInvalidated)
         case .retired(_, let count, let modified):
@@ -31,11 +33,24 @@ extension AlgorithmTree {
             nameValidity: Self.untilInvalidated, attributeValidity: Self.untilInvalidated)
     }
 
-    private func file(_ id: NodeID, size: Int, modified: Timestamp, attributeValidity: Double) -> Node {
+    /// Until its end, if it has one.
+    private static func validity(of entry: Entry) -> Double {
+        guard let expires = entry.expires else { return untilInvalidated }
+        let now = Timestamp.now()
+        let left =
+            Double(expires.seconds) - Double(now.seconds)
+            + (Double(expires.nanoseconds) - Double(now.nanoseconds)) / 1e9
+        return min(max(left, 0), untilInvalidated)
+    }
+
+    private func file(
+        _ id: NodeID, size: Int, modified: Timestamp, nameValidity: Double = untilInvalidated,
+        attributeValidity: Double
+    ) -> Node {
         Node(
             id: id, kind: .file, permissions: attributes.fileMode, uid: attributes.uid, gid: attributes.gid,
             size: UInt64(size), modified: (modified.seconds, modified.nanoseconds),
-            nameValidity: Self.untilInvalidated, attributeValidity: attributeValidity)
+            nameValidity: nameValidity, attributeValidity: attributeValidity)
     }
 }
 
@@ -53,6 +68,7 @@ extension AlgorithmView {
         modified == other.modified && entries.count == other.entries.count
             && zip(entries, other.entries).allSatisfy {
                 $0.name == $1.name && $0.isSameVersion(as: $1) && $0.callers == $1.callers
+                    && $0.expires == $1.expires
             }
     }
 }

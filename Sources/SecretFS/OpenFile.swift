@@ -3,10 +3,18 @@ import Secrets
 
 /// An open file or directory, pinned to what it was when it was opened.
 enum OpenFile {
-    /// The plaintext of one inode.
-    case pinned(SecretValue, of: NodeID)
+    case pinned(SecretValue, of: PlaintextID)
     case generation(GenerationReader)
     case directory(Listing)
+}
+
+/// Plaintext that open files share: that of one inode, and of `.environ` that of callers who may open the same of it.
+struct PlaintextID: Hashable {
+    let node: NodeID
+    /// Whether others who open the inode may get other bytes.
+    var varies = false
+    /// The entries of `.environ` that are not in it, by position.
+    var withheld: [Int] = []
 }
 
 /// `.generation`, which is read like a file of sysfs: a read from its start takes the number of now, and

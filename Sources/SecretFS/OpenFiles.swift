@@ -2,7 +2,7 @@ import Fuse
 import Secrets
 
 /// The open files of one mount, and the plaintext that they share: it is in memory once for each inode, however
-/// often that is open, and no longer than until the last of its files is closed.
+/// often that is open, and no longer than until the last of its files is closed. See `PlaintextID`.
 struct OpenFiles {
     /// All plaintext of one mount together, in bytes: who may read a mount must not use up the memory that the
     /// agent can lock for the others. Ten times the largest `.environ`, or 64 of the longest values.
@@ -12,21 +12,21 @@ struct OpenFiles {
         let value: SecretValue
         var files: Int
     }
-    private var plaintexts: [NodeID: Plaintext] = [:]
+    private var plaintexts: [PlaintextID: Plaintext] = [:]
     private(set) var plaintextCount = 0
     private var files: [HandleID: OpenFile] = [:]
     private var lastHandle: UInt64 = 0
 
-    /// The plaintext of `node`, if it is open.
-    func plaintext(of node: NodeID) -> SecretValue? { plaintexts[node]?.value }
+    /// The plaintext of `id`, if it is open.
+    func plaintext(of id: PlaintextID) -> SecretValue? { plaintexts[id]?.value }
 
     /// Whether `count` more bytes of plaintext may be open.
     func hasRoom(for count: Int) -> Bool { count <= Self.maximumPlaintext - plaintextCount }
 
     mutating func add(_ file: OpenFile) -> HandleID {
-        if case .pinned(let value, let node) = file {
-            if plaintexts[node] == nil { plaintextCount += value.count }
-            plaintexts[node, default: Plaintext(value: value, files: 0)].files += 1
+        if case .pinned(let value, let plaintext) = file {
+            if plaintexts[plaintext] == nil { plaintextCount += value.count }
+            plaintexts[plaintext, default: Plaintext(value: value, files: 0)].files += 1
         }
         lastHandle += 1
         let id = HandleID(rawValue: lastHandle)
@@ -35,13 +35,19 @@ struct OpenFiles {
     }
 
     mutating func remove(_ handle: HandleID) {
-        guard case .pinned(let value, let node) = files.removeValue(forKey: handle),
-            let left = plaintexts[node]?.files
+        guard case .pinned(let value, let plaintext) = files.removeValue(forKey: handle),
+            let left = plaintexts[plaintext]?.files
         else { return }
-        plaintexts[node]?.files = left - 1
+        plaintexts[plaintext]?.files = left - 1
         guard left == 1 else { return }
-        plaintexts[node] = nil
+        plaintexts[plaintext] = nil
         plaintextCount -= value.count
+    }
+
+    /// Whether the kernel may keep pages of it, which it does by inode: not where callers get different bytes.
+    func mayBeCached(_ handle: HandleID) -> Bool {
+        guard case .pinned(_, let plaintext) = files[handle] else { return true }
+        return !plaintext.varies
     }
 
     /// The open file; a read of `.generation` from its start takes the number of now.

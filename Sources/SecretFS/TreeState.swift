@@ -29,6 +29,14 @@ enum Content: Sendable {
     }
 }
 
+extension Content {
+    /// Whether its entry's time is over.
+    var isExpired: Bool {
+        guard case .entry(let entry) = self else { return false }
+        return entry.isExpired
+    }
+}
+
 /// A name whose inode changed or went: the kernel must forget that it knows it.
 package struct StaleName: Hashable, Sendable {
     package let name: String
@@ -127,7 +135,7 @@ struct TreeState {
     // MARK: Nodes
 
     mutating func lookUp(_ name: Span<UInt8>) -> (NodeID, Content)? {
-        guard let found = find(name) else { return nil }
+        guard let found = find(name), !found.1.isExpired else { return nil }
         known[found.0, default: Known(content: found.1, lookups: 0)].lookups += 1
         return found
     }
@@ -162,6 +170,8 @@ struct TreeState {
     mutating func contentToOpen(_ node: NodeID, by thread: Int32) -> Content? {
         guard let content = known[node]?.content else { return nil }
         if case .retired = content { return nil }
+        // The lookup that follows finds nothing.
+        if content.isExpired { return nil }
         let name = content.fileName
         let current = find(name.utf8Span.span)?.0
         let retry = retries.removeValue(forKey: thread)
@@ -175,8 +185,12 @@ struct TreeState {
 
     /// The listing of now, in the order of names.
     func listing() -> Listing {
-        Listing(
-            names: view.entries.map(\.name), nodes: entryNodes, environ: environNode,
-            generation: generationNode)
+        let now = view.entries.contains { $0.expires != nil } ? Timestamp.now() : nil
+        let shown = view.entries.indices.filter { index in
+            now.map { !view.entries[index].isExpired(at: $0) } ?? true
+        }
+        return Listing(
+            names: shown.map { view.entries[$0].name }, nodes: shown.map { entryNodes[$0] },
+            environ: environNode, generation: generationNode)
     }
 }

@@ -1,5 +1,12 @@
 /// Who may open: a caller matches if it matches every kind that is given; within a kind, any of the list.
+///
+/// Rules are equal if their bytes are: `==` of `String` takes different file names for one.
 package struct CallerRule: Hashable, Sendable {
+    /// Of one kind, in one rule.
+    package static let maximumItems = 64
+    /// A path's length in bytes, as PATH_MAX without the NUL.
+    package static let maximumPath = 4095
+
     package var uids: [UInt32]
     package var gids: [UInt32]
     package var executables: [Executable]
@@ -10,11 +17,19 @@ package struct CallerRule: Hashable, Sendable {
     package struct Executable: Hashable, Sendable {
         /// Absolute, as `/proc/PID/exe` has it.
         package let path: String
-        /// Of the file's bytes, 32 bytes; nil: any.
+        /// Of the file's bytes, 32 bytes; nil: the file that this machine has under `path`, whatever is in it.
         package let sha256: [UInt8]?
         package init(path: String, sha256: [UInt8]?) {
             self.path = path
             self.sha256 = sha256
+        }
+
+        package static func == (left: Self, right: Self) -> Bool {
+            left.path.utf8.elementsEqual(right.path.utf8) && left.sha256 == right.sha256
+        }
+        package func hash(into hasher: inout Hasher) {
+            for byte in path.utf8 { hasher.combine(byte) }
+            hasher.combine(sha256)
         }
     }
 
@@ -30,5 +45,58 @@ package struct CallerRule: Hashable, Sendable {
         self.cgroups = cgroups
     }
 
-    package var isAnyone: Bool { self == .anyone }
+    package var isAnyone: Bool {
+        uids.isEmpty && gids.isEmpty && executables.isEmpty && cgroups.isEmpty
+    }
+
+    package static func == (left: Self, right: Self) -> Bool {
+        left.uids == right.uids && left.gids == right.gids && left.executables == right.executables
+            && left.cgroups.elementsEqual(right.cgroups) { $0.utf8.elementsEqual($1.utf8) }
+    }
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(uids)
+        hasher.combine(gids)
+        hasher.combine(executables)
+        for path in cgroups { for byte in path.utf8 { hasher.combine(byte) } }
+    }
+}
+
+extension CallerRule {
+    /// What the rule says of user and group alone, before anything is looked up: false denies.
+    package func mayAllow(uid: UInt32, gid: UInt32) -> Bool {
+        // The kernel sends the largest number for an id that it cannot express.
+        guard uid != .max, gid != .max else { return false }
+        return (uids.isEmpty || uids.contains(uid)) && (gids.isEmpty || gids.contains(gid))
+    }
+
+    /// Whether more than user and group decides.
+    package var needsProcess: Bool { !executables.isEmpty || !cgroups.isEmpty }
+
+    /// Whether `caller` matches. What is not known of it matches nothing.
+    package func allows(_ caller: CallerIdentity) -> Bool {
+        mayAllow(uid: caller.uid, gid: caller.gid)
+            && (executables.isEmpty || executables.contains { $0.matches(caller.executable) })
+            && (cgroups.isEmpty || cgroups.contains { Self.isCgroup(caller.cgroup, in: $0) })
+    }
+
+    /// Whether `path` is the group `prefix` or below it, by whole names: `/a` has `/a/b` in it and not `/ab`.
+    static func isCgroup(_ path: [UInt8]?, in prefix: String) -> Bool {
+        let slash = UInt8(ascii: "/")
+        guard let path, path.first == slash else { return false }
+        let names = path.split(separator: slash)
+        // Above or beside everything that we see: no prefix of ours says anything about it.
+        guard !names.contains(where: { $0.elementsEqual("..".utf8) }) else { return false }
+        let wanted = Array(prefix.utf8).split(separator: slash)
+        return names.count >= wanted.count && zip(names, wanted).allSatisfy { $0.elementsEqual($1) }
+    }
+}
+
+extension CallerRule.Executable {
+    /// Whether `executable` is this program file: with a hash, by path and content; without, it must be the very file
+    /// that this machine has under the path. In another mount namespace anything can be bound over it.
+    func matches(_ executable: CallerIdentity.Executable?) -> Bool {
+        guard let executable, executable.path.elementsEqual(path.utf8) else { return false }
+        guard let sha256 else { return executable.isOurs }
+        return executable.sha256 == sha256
+    }
 }

@@ -28,6 +28,10 @@ package struct Entry: Sendable {
         self.modified = modified
         self.sealed = sealed
     }
+
+    package func isExpired(at moment: Timestamp) -> Bool { expires.map { $0 <= moment } ?? false }
+    /// Asks for the time only where there is an end.
+    package var isExpired: Bool { expires != nil && isExpired(at: .now()) }
 }
 
 /// What a mount keeps of a secret in memory: sealed bytes (R6).

@@ -47,6 +47,8 @@ final class ServedMounts: Sendable {
     private let log: Logger
     private let state = Mutex(State())
     private let alarm = Mutex<ViewAlarm?>(nil)
+    /// One for all mounts: they share what is known of program files.
+    private let callers = ProcessResolver { FileHash.sha256(of: $0, count: $1) }
     /// Told that there is a first mount, or that the last one has gone.
     private let onUse: @Sendable (_ isUsed: Bool) -> Void
 
@@ -84,7 +86,7 @@ final class ServedMounts: Sendable {
         let view = try store.view(of: name)
         let log = log
         let seldom = Seldom()
-        let tree = AlgorithmTree(view, attributes: attributes) { file, refusal in
+        let tree = AlgorithmTree(view, attributes: attributes, callers: callers) { file, refusal in
             guard seldom.allows("\(file) \(refusal)") else { return }
             log.error(
                 "a file cannot be opened",

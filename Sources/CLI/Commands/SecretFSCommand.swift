@@ -22,7 +22,10 @@ struct SecretFSCommand: ParsableCommand {
             CommandGroup(
                 name: "Store", subcommands: [InitCommand.self, StatusCommand.self, DoctorCommand.self]),
             CommandGroup(
-                name: "Secrets", subcommands: [AlgorithmCommand.self, SecretCommand.self, ImportCommand.self]),
+                name: "Secrets",
+                subcommands: [
+                    AlgorithmCommand.self, SecretCommand.self, ImportCommand.self, CallersCommand.self,
+                ]),
             CommandGroup(
                 name: "Visibility",
                 subcommands: [GrantCommand.self, RevokeCommand.self, VisibleCommand.self]),

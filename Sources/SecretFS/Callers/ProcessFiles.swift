@@ -1,0 +1,162 @@
+import Glibc
+import Secrets
+
+/// The directory of one thread in /proc, opened once. It is that thread's for ever: when the thread has gone, whatever
+/// is looked up in it fails, also after its number was given to another one. A pidfd with files, so to say.
+@safe final class ProcessFiles {
+    private let directory: Int32
+
+    /// - Parameter number: a thread id in our process namespace, > 0.
+    init(thread number: Int32) throws(CallerUnknown) {
+        directory = unsafe open("/proc/\(number)", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+        guard directory >= 0 else { throw CallerUnknown("its /proc folder: errno \(errno)") }
+    }
+
+    deinit { close(directory) }
+
+    /// A whole file.
+    ///
+    /// - Parameter limit: in bytes; a longer one is refused.
+    func read(_ name: String, upTo limit: Int) throws(CallerUnknown) -> [UInt8] {
+        let file = unsafe openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else { throw CallerUnknown("\(name): errno \(errno)") }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: limit + 1)
+        var count = 0
+        while count <= limit {
+            let got = unsafe bytes.withUnsafeMutableBytes { buffer in
+                unsafe Glibc.read(file, buffer.baseAddress.map { unsafe $0 + count }, limit + 1 - count)
+            }
+            if got < 0 && errno == EINTR { continue }
+            guard got >= 0 else { throw CallerUnknown("\(name): errno \(errno)") }
+            if got == 0 { break }
+            count += got
+        }
+        guard count <= limit else { throw CallerUnknown("\(name) is too long") }
+        bytes.removeLast(bytes.count - count)
+        return bytes
+    }
+
+    /// Where the link `name` leads, as text.
+    func link(_ name: String) throws(CallerUnknown) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: CallerRule.maximumPath + 1)
+        let count = unsafe bytes.withUnsafeMutableBytes { buffer in
+            guard let start = buffer.baseAddress else { return 0 }
+            return unsafe readlinkat(
+                directory, name, start.assumingMemoryBound(to: CChar.self), buffer.count)
+        }
+        guard count > 0 else { throw CallerUnknown("\(name): errno \(errno)") }
+        // A full buffer may have been cut.
+        guard count < bytes.count else { throw CallerUnknown("\(name) is too long") }
+        bytes.removeLast(bytes.count - count)
+        return bytes
+    }
+
+    /// The file that the link `name` leads to, whatever mount namespace it is in.
+    func target(_ name: String) throws(CallerUnknown) -> FileIdentity {
+        guard let found = FileIdentity(name, in: directory) else {
+            throw CallerUnknown("\(name): errno \(errno)")
+        }
+        return found
+    }
+
+    /// Opens what the link `name` leads to. The caller closes it.
+    func openTarget(_ name: String) throws(CallerUnknown) -> Int32 {
+        let file = unsafe openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOCTTY)
+        guard file >= 0 else { throw CallerUnknown("\(name): errno \(errno)") }
+        return file
+    }
+}
+
+/// Which file, and which state of its content.
+struct FileIdentity: Hashable {
+    let device: UInt
+    let inode: UInt
+    let mode: UInt32
+    /// In bytes.
+    let count: Int
+    let modified: Moment
+    let changed: Moment
+
+    struct Moment: Hashable {
+        let seconds: Int
+        let nanoseconds: Int
+        init(_ time: timespec) {
+            seconds = time.tv_sec
+            nanoseconds = time.tv_nsec
+        }
+    }
+
+    /// Nil with errno set.
+    init?(_ path: String, in directory: Int32 = AT_FDCWD) {
+        var status = stat()
+        guard unsafe fstatat(directory, path, &status, 0) == 0 else { return nil }
+        self.init(status)
+    }
+
+    init?(descriptor: Int32) {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { return nil }
+        self.init(status)
+    }
+
+    private init(_ status: stat) {
+        device = status.st_dev
+        inode = status.st_ino
+        mode = status.st_mode
+        count = status.st_size
+        modified = Moment(status.st_mtim)
+        changed = Moment(status.st_ctim)
+    }
+
+    var isRegular: Bool { mode & S_IFMT == S_IFREG }
+    func isSameFile(as other: FileIdentity) -> Bool { device == other.device && inode == other.inode }
+}
+
+/// What files of /proc say. The name of a process is its own choice and may hold anything but a NUL.
+enum ProcessText {
+    /// The start time in `/proc/PID/stat`, field 22, in clock ticks since boot.
+    ///
+    /// Field 2 is the name in parentheses: whatever is in it, the last `)` of the line ends it, since only numbers
+    /// and one letter follow (proc_pid_stat(5)).
+    static func startTime(inStat bytes: [UInt8]) -> UInt64? {
+        guard let end = bytes.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        let fields = bytes[(end + 1)...].split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }
+        // The first of these is field 3.
+        return fields.count > 19 ? decimal(fields[19]) : nil
+    }
+
+    /// `Tgid` in `/proc/PID/status`: the process of a thread. The name before it has its newlines escaped.
+    static func process(inStatus bytes: [UInt8]) -> Int32? {
+        let label = Array("Tgid:\t".utf8)
+        for line in bytes.split(separator: UInt8(ascii: "\n")).dropFirst() where line.starts(with: label) {
+            return decimal(line.dropFirst(label.count)).flatMap(Int32.init(exactly:))
+        }
+        return nil
+    }
+
+    /// The path in cgroup v2 in `/proc/PID/cgroup`: the line of hierarchy 0, which has no controllers. A group's name
+    /// may hold anything but a newline.
+    static func cgroup(in bytes: [UInt8]) -> [UInt8]? {
+        let label = Array("0::".utf8)
+        for line in bytes.split(separator: UInt8(ascii: "\n")) where line.starts(with: label) {
+            let path = line.dropFirst(label.count)
+            return path.first == UInt8(ascii: "/") ? Array(path) : nil
+        }
+        return nil
+    }
+
+    /// - Returns: nil for anything but digits, and for more than fits.
+    private static func decimal(_ digits: ArraySlice<UInt8>) -> UInt64? {
+        guard !digits.isEmpty else { return nil }
+        var number: UInt64 = 0
+        for digit in digits {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
+            let (tens, tooLarge) = number.multipliedReportingOverflow(by: 10)
+            let (sum, overflow) = tens.addingReportingOverflow(UInt64(digit - UInt8(ascii: "0")))
+            guard !tooLarge, !overflow else { return nil }
+            number = sum
+        }
+        return number
+    }
+}
