@@ -13,18 +13,24 @@ import Synchronization
 package final class AlgorithmTree: FileTree {
     package let attributes: MountAttributes
     let callers: any CallerResolver
+    /// Whether thread ids of requests are of our process namespace. The kernel gives those of the namespace in which
+    /// the mount was made, whoever serves it (fuse_get_req in fs/fuse/dev.c, fc->pid_ns).
+    let knowsThreads: Bool
     let onProblem: @Sendable (_ file: String, Refusal) -> Void
     let state: Mutex<TreeState>
 
     /// - Parameters:
     ///   - callers: finds out who opens, where a rule asks for more than user and group.
+    ///   - knowsThreads: whether the mount was made in our process namespace. If not, every rule denies.
     ///   - onProblem: told the name of each file that could not be opened or read, and why, for the log.
     package init(
         _ view: AlgorithmView, attributes: MountAttributes, callers: any CallerResolver = NoCallerResolver(),
+        knowsThreads: Bool = true,
         onProblem: @escaping @Sendable (_ file: String, Refusal) -> Void
     ) {
         self.attributes = attributes
         self.callers = callers
+        self.knowsThreads = knowsThreads
         self.onProblem = onProblem
         state = Mutex(TreeState(view))
     }

@@ -8,6 +8,8 @@ extension AlgorithmTree {
         if id == .root { throw .isDirectory }
         let content = state.withLock { state in state.contentToOpen(id, by: caller.thread) }
         guard let content else { throw .stale }
+        // A number of another process namespace is somebody else's in ours.
+        let caller = Caller(uid: caller.uid, gid: caller.gid, thread: knowsThreads ? caller.thread : 0)
         let file: OpenFile
         do { file = try open(content, of: id, by: caller) } catch let error {
             if error != .stale { onProblem(content.fileName, error) }

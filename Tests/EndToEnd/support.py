@@ -99,10 +99,10 @@ class Store:
     def json(self, *arguments, **options):
         return json.loads(self.does(*arguments, "--json", **options).output)
 
-    def start(self, *arguments, **options) -> subprocess.Popen:
-        """Starts a command that is ended with the test."""
+    def start(self, *arguments, before=(), **options) -> subprocess.Popen:
+        """Starts a command that is ended with the test. `before` as in `run`."""
         process = subprocess.Popen(
-            [self.binary, *map(str, arguments)],
+            [*before, self.binary, *map(str, arguments)],
             env={**self.environment, **options.pop("env", {})},
             cwd=self.root,
             **options,

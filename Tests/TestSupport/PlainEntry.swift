@@ -21,12 +21,13 @@ package struct PlainEntry: SealedEntry {
 extension Entry {
     package static func plain(
         _ name: String, _ bytes: [UInt8], version: UInt32 = 1, delivery: Delivery = .env,
-        secret: SecretID = SecretID(), isDamaged: Bool = false
+        secret: SecretID = SecretID(), isDamaged: Bool = false, callers: [CallerRule] = [],
+        expires: Timestamp? = nil
     ) throws -> Entry {
         Entry(
             name: try EnvironmentName(name), secret: secret, version: Version(number: version),
             delivery: delivery, count: bytes.count, modified: Timestamp(seconds: 1_000, nanoseconds: 5),
-            sealed: PlainEntry(bytes: bytes, isDamaged: isDamaged))
+            sealed: PlainEntry(bytes: bytes, isDamaged: isDamaged), callers: callers, expires: expires)
     }
 }
 

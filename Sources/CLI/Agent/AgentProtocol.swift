@@ -1,4 +1,5 @@
 import FoundationEssentials
+import SecretFS
 import Store
 
 /// What is said over the agent's socket: one request, one answer, as JSON behind a length. No value ever
@@ -22,6 +23,8 @@ struct ServeRequest: Codable {
     let fileMode: UInt16
     /// In a mount namespace of its own: nobody but the program sees it.
     let isPrivate: Bool
+    /// In which the mount was made: the kernel names callers by their numbers there. Nil: not known.
+    let processNamespace: NamespaceID?
 }
 
 enum AgentAnswer: Codable {

@@ -49,6 +49,7 @@ final class ServedMounts: Sendable {
     private let alarm = Mutex<ViewAlarm?>(nil)
     /// One for all mounts: they share what is known of program files.
     private let callers = ProcessResolver { FileHash.sha256(of: $0, count: $1) }
+    private let processNamespace = NamespaceID.ofProcesses()
     /// Told that there is a first mount, or that the last one has gone.
     private let onUse: @Sendable (_ isUsed: Bool) -> Void
 
@@ -86,7 +87,10 @@ final class ServedMounts: Sendable {
         let view = try store.view(of: name)
         let log = log
         let seldom = Seldom()
-        let tree = AlgorithmTree(view, attributes: attributes, callers: callers) { file, refusal in
+        let knowsThreads = request.processNamespace != nil && request.processNamespace == processNamespace
+        let tree = AlgorithmTree(
+            view, attributes: attributes, callers: callers, knowsThreads: knowsThreads
+        ) { file, refusal in
             guard seldom.allows("\(file) \(refusal)") else { return }
             log.error(
                 "a file cannot be opened",

@@ -127,10 +127,11 @@ struct Serving {
     func mount(
         _ name: AlgorithmName, at path: String, _ attributes: MountAttributes, isPrivate: Bool
     ) throws -> String {
+        let namespace = NamespaceID.ofProcesses()
         let mounted = try Mounting.mount(at: path, allowOthers: geteuid() == 0)
         let request = ServeRequest(
             algorithm: name.description, mountPoint: mounted.path, uid: attributes.uid, gid: attributes.gid,
-            fileMode: attributes.fileMode, isPrivate: isPrivate)
+            fileMode: attributes.fileMode, isPrivate: isPrivate, processNamespace: namespace)
         do {
             try serve(request, mounted)
         } catch {

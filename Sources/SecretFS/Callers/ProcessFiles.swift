@@ -68,6 +68,22 @@ import Secrets
     }
 }
 
+/// A namespace of the kernel's: the same numbers, the same namespace.
+package struct NamespaceID: Hashable, Codable, Sendable {
+    package let device: UInt64
+    package let inode: UInt64
+
+    /// The process namespace of this process; nil if /proc does not tell.
+    ///
+    /// /proc/self is this process in every process namespace whose /proc is mounted there, so what it leads to is
+    /// always our own.
+    package static func ofProcesses() -> NamespaceID? {
+        FileIdentity("/proc/self/ns/pid").map {
+            NamespaceID(device: UInt64($0.device), inode: UInt64($0.inode))
+        }
+    }
+}
+
 /// Which file, and which state of its content.
 struct FileIdentity: Hashable {
     let device: UInt
