@@ -157,6 +157,7 @@ def test_a_program_that_was_deleted_or_replaced_is_nobody(store, mount, copy_of_
     assert output == b"" and b"Permission denied" in errors
 
 
+# > In a user namespace other than the agent's no rule on programs matches — docs/SEMANTICS.md#callers
 def test_in_a_user_namespace_no_rule_on_programs_matches(store, mount):
     """There the process is root, and can tell the kernel that it is another program."""
     rule(store, mount, "--exe", CAT)
@@ -273,8 +274,8 @@ def test_an_exec_during_an_open_gives_nothing_to_the_program_before_it(store, mo
     assert report.read_bytes() == b"", "the program before it got a descriptor"
 
 
+# > A descriptor that was given to another process can be read there: it is a capability. — docs/SEMANTICS.md#callers
 def test_a_descriptor_that_was_given_away_stays_open(store, mount):
-    """> A descriptor that was given to another process can be read there: it is a capability. — docs/SEMANTICS.md#callers"""
     rule(store, mount, "--uid", "0")
     with open(mount / "KEY", "rb") as file:
         assert read_by("/dev/stdin", *user(1000), program=CAT, stdin=file) is None, "a new open by name is denied"
@@ -294,6 +295,7 @@ def test_a_process_outside_of_the_agents_process_namespace_is_denied_by_any_rule
     assert environ(mount) == {"FREE": b"free"}
 
 
+# > In a mount that was made in another one than the agent's, every rule denies. — docs/SEMANTICS.md#callers
 def test_in_a_mount_of_another_process_namespace_every_rule_denies(store):
     """The kernel names callers by numbers of the namespace in which the mount was made: elsewhere they are others'."""
     store.create("KEY", VALUE)
@@ -330,6 +332,7 @@ def test_a_rule_holds_for_the_next_open_of_the_same_mount(store, mount):
     assert (mount / "KEY").read_bytes() == VALUE
 
 
+# > Attributes, names and extended attributes are the same for every caller, whatever the rules say. — docs/SEMANTICS.md#callers
 def test_attributes_are_the_same_for_every_caller(store, mount):
     rule(store, mount, "--uid", "1000")
     names = ["", "KEY", "FREE", ".environ", ".generation"]
@@ -372,6 +375,7 @@ def test_the_shim_gives_a_program_what_it_may_open(store, mount, binaries):
     assert status == 125 and output == b"" and b"a rule denies this program" in errors
 
 
+# > A `.environ` that differs by caller cannot be mapped: touching its pages is `SIGBUS` — docs/SEMANTICS.md#operations
 def test_an_environ_that_differs_by_caller_cannot_be_mapped(store, mount):
     """Its pages would be in the cache of the inode, which all callers share."""
     def mapped():

@@ -1,6 +1,7 @@
 """A user without privileges: mounts by fusermount3, and programs in user namespaces."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -100,6 +101,23 @@ assert waiting.poll(60_000)
 with open(sys.argv[1] + "/KEY", "rb") as file:
     print(file.read().hex(), flush=True)
 """
+
+
+def test_rules_on_programs_hold_without_privileges(store, namespace, mount, folder):
+    """The agent may look at its own user's processes, and that is all it needs."""
+    programs = [os.path.realpath(shutil.which(name)) for name in ("cat", "head")]
+
+    def readers():
+        done = [namespace.run(*as_user(UID), program, str(mount / "KEY")) for program in programs]
+        assert all(one.returncode == 0 or b"Permission denied" in one.stderr for one in done), done
+        return [one.returncode == 0 for one in done]
+
+    for program, expected in [(programs[0], [True, False]), (programs[1], [False, True])]:
+        store.run("callers", NAME, "KEY", "--exe", program)
+        wait_until(lambda: readers() == expected, "the rule does not hold")
+    # It is the shim that opens `.environ`, not the program that it becomes.
+    refused = namespace.run(*as_user(UID), str(store.shim), "--only", "KEY", str(mount), "--", "env")
+    assert refused.returncode == 0 and b"KEY=" not in refused.stdout, refused
 
 
 def test_the_state_is_the_users_own(store):

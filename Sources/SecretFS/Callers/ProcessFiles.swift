@@ -21,20 +21,17 @@ import Secrets
         let file = unsafe openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard file >= 0 else { throw CallerUnknown("\(name): errno \(errno)") }
         defer { close(file) }
-        var bytes = [UInt8](repeating: 0, count: limit + 1)
-        var count = 0
-        while count <= limit {
-            let got = unsafe bytes.withUnsafeMutableBytes { buffer in
-                unsafe Glibc.read(file, buffer.baseAddress.map { unsafe $0 + count }, limit + 1 - count)
-            }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1024)
+        while bytes.count <= limit {
+            let got = unsafe Glibc.read(file, &piece, piece.count)
             if got < 0 && errno == EINTR { continue }
             guard got >= 0 else { throw CallerUnknown("\(name): errno \(errno)") }
-            if got == 0 { break }
-            count += got
+            // Only nothing is the end: files of /proc come in pieces of their own size.
+            if got == 0 { return bytes }
+            bytes += piece[..<got]
         }
-        guard count <= limit else { throw CallerUnknown("\(name) is too long") }
-        bytes.removeLast(bytes.count - count)
-        return bytes
+        throw CallerUnknown("\(name) is too long")
     }
 
     /// Where the link `name` leads, as text.
