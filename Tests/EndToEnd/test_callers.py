@@ -390,6 +390,17 @@ def test_an_environ_that_differs_by_caller_cannot_be_mapped(store, mount):
     assert mapped() == b"%d\n" % size
     rule(store, mount, "--uid", "0")
     assert mapped() == -signal.SIGBUS
+    # Every way to read without pages works.
+    whole = (mount / ".environ").read_bytes()
+    with open(mount / ".environ", "rb", buffering=0) as file, open(store.root / "copy", "w+b") as copy:
+        assert os.pread(file.fileno(), 5, 5) == whole[5:10]
+        assert os.sendfile(copy.fileno(), file.fileno(), 0, 1000) == len(whole)
+        assert (store.root / "copy").read_bytes() == whole
+        read, write = os.pipe()
+        assert os.splice(file.fileno(), write, 1000, offset_src=0) == len(whole)
+        assert os.read(read, 1000) == whole
+        os.close(read)
+        os.close(write)
     with open(mount / "KEY", "rb") as file, mmap.mmap(
             file.fileno(), 0, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE) as pages:
         assert pages[:] == VALUE
@@ -426,6 +437,37 @@ def test_a_shared_secret_has_its_rule_with_it(store):
     assert store.json("callers", owner, "SHARED")["uids"] == [1000]
     store.run("callers", owner).failed(64, "a secret of it must be named")
     store.run("callers", owner, "OTHER", "--uid", "1").failed(66, "OTHER")
+
+
+def test_visible_says_who_may_open(store):
+    owner = ALGORITHM.split("/")[0]
+    store.create("KEY", VALUE)
+    store.create("SHARED", VALUE, of=owner)
+    store.does("grant", owner, "SHARED", "--to", ALGORITHM)
+    store.does("callers", owner, "SHARED", "--uid", "1000")
+
+    def rules():
+        return {entry["name"]: [(rule["home"], rule.get("secret"), rule["uids"]) for rule in entry["callers"]]
+                for entry in store.json("visible", ALGORITHM)}
+
+    assert rules() == {"KEY": [], "SHARED": [(owner, "SHARED", [1000])]}
+    lines = store.does("visible", ALGORITHM).output.splitlines()
+    assert lines[1].endswith("anyone") and lines[2].endswith(f"as {owner} SHARED says")
+    store.does("callers", ALGORITHM, "--uid", "1001")
+    of_all = (ALGORITHM, None, [1001])
+    assert rules() == {"KEY": [of_all], "SHARED": [of_all, (owner, "SHARED", [1000])]}
+
+
+def test_the_rule_of_a_shared_secret_holds_in_every_mount(store):
+    owner = ALGORITHM.split("/")[0]
+    store.create("SHARED", VALUE, of=owner)
+    store.does("grant", owner, "SHARED", "--to", f"{owner}/*")
+    mount = store.mount("--mode", "0444")
+    assert read_by(mount / "SHARED") == VALUE
+    with change(mount):
+        store.does("callers", owner, "SHARED", "--uid", "1000")
+    assert read_by(mount / "SHARED") is None
+    assert read_by(mount / "SHARED", *user(1000)) == VALUE
 
 
 @pytest.mark.parametrize("options, words", [

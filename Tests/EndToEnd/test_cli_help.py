@@ -11,6 +11,7 @@ COMMANDS = [
     ["algorithm"], ["algorithm", "create"], ["algorithm", "list"], ["algorithm", "show"], ["algorithm", "delete"],
     ["secret"], ["secret", "create"], ["secret", "update"], ["secret", "list"], ["secret", "show"], ["secret", "delete"],
     ["secret", "history"], ["secret", "rollback"], ["secret", "destroy"], ["grant"], ["revoke"], ["visible"],
+    ["callers"],
     ["import"], ["run"], ["mount"], ["unmount"], ["mounts"], ["agent"],
 ]  # fmt: skip
 

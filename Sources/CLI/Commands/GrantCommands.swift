@@ -75,12 +75,21 @@ struct VisibleCommand: ParsableCommand {
 
     func run() throws {
         let name = try AlgorithmName(algorithm)
-        let reports = try state.openStore().candidates(for: name).map(VisibilityReport.init)
+        let store = try state.openStore()
+        let candidates = try store.candidates(for: name)
+        let algorithm = try store.algorithm(name).0
+        let reports = candidates.map { VisibilityReport($0, of: algorithm) }
         if json { return try Output.json(reports) }
         guard !reports.isEmpty else { return Output.line("\(name) sees no secret.") }
         Output.table(
-            ["NAME", "STATE", "FROM", "RULE", "UNTIL"],
-            reports.map { [$0.name, $0.state, $0.from, $0.rule, $0.expires ?? "-"] })
+            ["NAME", "STATE", "FROM", "RULE", "UNTIL", "CALLERS"],
+            reports.map {
+                let callers = $0.callers.map { "as \($0.home)\($0.secret.map { " " + $0 } ?? "") says" }
+                return [
+                    $0.name, $0.state, $0.from, $0.rule, $0.expires ?? "-",
+                    callers.isEmpty ? "anyone" : callers.joined(separator: " and "),
+                ]
+            })
     }
 }
 
@@ -94,8 +103,10 @@ struct VisibilityReport: Encodable {
     let version: UInt32
     let notBefore: String?
     let expires: String?
+    /// The rules that must all let a caller open it; none: anyone.
+    let callers: [CallersReport]
 
-    init(_ candidate: Candidate) {
+    init(_ candidate: Candidate, of algorithm: Algorithm) {
         name = candidate.secret.name.text
         from = candidate.home.description
         rule = candidate.grant.map { "granted to \($0)" } ?? "its own"
@@ -110,5 +121,9 @@ struct VisibilityReport: Encodable {
         version = candidate.secret.current.version.number
         notBefore = candidate.secret.validity.notBefore?.description
         expires = candidate.secret.validity.expires?.description
+        callers = [
+            CallersReport(.algorithm(algorithm.name), nil, algorithm.callers),
+            CallersReport(candidate.home, candidate.secret.name, candidate.secret.callers),
+        ].filter { !$0.anyone }
     }
 }
