@@ -19,7 +19,8 @@ package protocol FileTree: AnyObject, Sendable {
     /// `answer` is called exactly once unless this throws.
     func read(_ handle: HandleID, at offset: UInt64, count: Int, _ answer: (RawSpan) -> Void) throws(Refusal)
 
-    /// Whether the kernel may keep pages of the open file, for everybody who maps the inode (mmap(2)).
+    /// Whether the kernel may keep pages of the open file, for everybody who maps
+    /// or splices the inode (mmap(2), splice(2), sendfile(2)).
     func mayBeCached(_ handle: HandleID) -> Bool
 
     /// Closes an open file; its last call.
