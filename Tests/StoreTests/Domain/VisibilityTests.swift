@@ -3,7 +3,7 @@ import Store
 import Testing
 
 @Suite struct `What an algorithm sees` {
-    /// > What an algorithm may not see does not exist for it: no name, no entry in the listing — docs/SEMANTICS.md#visibility
+    /// > What an algorithm may not see does not exist for it. — docs/SEMANTICS.md#visibility
     @Test(arguments: 1...12) func `is what a model of the rules says, whatever is done`(_ seed: UInt64) throws
     {
         try withSecretStore { store, _ in

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct `The hash of a file` {
     private func hash(_ bytes: [UInt8], count: Int? = nil) throws -> [UInt8]? {
-        let path = "/tmp/secretfs-file-hash-\(getpid())"
+        let path = "/tmp/secretfs-file-hash-\(UInt64.random(in: .min ... .max))"
         let file = open(path, O_CREAT | O_RDWR | O_TRUNC, 0o600)
         defer { close(file) }
         unlink(path)
