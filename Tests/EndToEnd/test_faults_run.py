@@ -116,11 +116,16 @@ print(resource.getrlimit(resource.RLIMIT_CORE), [re.search(name + ":\\\\s*(.*)",
 
 def test_the_options_of_the_shim_work(store):
     env = ["/usr/bin/env"]
-    assert runs(store, *env, options=["--clear", "--only", "A"]).splitlines() == ["A=first"]
-    assert runs(store, *env, options=["--clear", "--prefix", "X_", "--only", "B"]).splitlines() == ["X_B=second"]
-    assert runs(store, *env, options=["--clear", "--only", "A", "--rename", "C=A"]).splitlines() == ["C=first"]
-    lines = runs(store, *env, options=["--clear", "--keep", "HOME", "--only", "A"]).splitlines()
-    assert sorted(lines) == ["A=first", f"HOME={store.root}"]
+
+    def variables(*options) -> list[str]:
+        lines = runs(store, *env, options=["--clear", *options]).splitlines()
+        # The program is always told where its files are.
+        return sorted(line for line in lines if not line.startswith("SECRETFS_DIRECTORY="))
+
+    assert variables("--only", "A") == ["A=first"]
+    assert variables("--prefix", "X_", "--only", "B") == ["X_B=second"]
+    assert variables("--only", "A", "--rename", "C=A") == ["C=first"]
+    assert variables("--keep", "HOME", "--only", "A") == ["A=first", f"HOME={store.root}"]
     assert "A=mine" in runs(store, *env, options=["--keep-inherited"], env={"A": "mine"}).splitlines()
     outcome = store.run("run", ALGORITHM, "--require", "MISSING", "--", "echo", "ran")
     assert outcome.status == 125 and "MISSING" in outcome.errors and outcome.output == "", outcome
