@@ -101,6 +101,8 @@ package final class AlgorithmTree: FileTree {
             }
         } catch let refusal as Refusal {
             throw refusal
+        } catch OpenError.sealed {
+            throw .sealed
         } catch is SecretMemoryError {
             throw .noMemory
         } catch {
