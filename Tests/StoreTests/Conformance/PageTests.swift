@@ -70,7 +70,7 @@ import Testing
                 try writer.commit(
                     Transaction(then: [
                         .put(RecordKey("k/\(100 + round * 7)x"), [2]), .put("a", [2]),
-                        .put(RecordKey("k/\(149 - round)"), [3]),
+                        .put(RecordKey("k/\(max(149 - round, 100))"), [3]),
                     ]))
             }
             let found = pages.flatMap { $0 }
