@@ -1,3 +1,4 @@
+import Foundation
 import Fuse
 import Secrets
 import Synchronization
