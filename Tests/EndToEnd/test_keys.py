@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from support import ALGORITHM, empty, environ, generation, store, wait_until  # noqa: F401 (fixtures)
+from support import ALGORITHM, Terminal, empty, environ, generation, store, wait_until  # noqa: F401 (fixtures)
 
 DAMAGED, SEALED = 70, 78
 
@@ -64,6 +64,13 @@ def test_a_rotation_seals_everything_by_a_new_key_and_destroys_the_old_one(store
     assert store.json("key", "status")["generation"] == 3
     mount = store.mount()
     assert environ(mount) == values
+
+
+def test_a_rotation_tells_how_far_it_is_on_a_terminal(store):
+    fill(store, 50)
+    with Terminal(store, "key", "rotate") as terminal:
+        assert terminal.end() == 0
+        assert b"\r101 of 101 records sealed anew" in terminal.shown
 
 
 def test_a_kept_key_stays_until_resume(store):

@@ -42,7 +42,8 @@ final class AgentKeys: Sendable {
         guard !isSealed else { return }
         do {
             if try store.renewKeys() {
-                log.info("the data keys were changed", metadata: ["generation": "\(store.keyGeneration ?? 0)"])
+                let generation = store.keyGeneration ?? 0
+                log.info("the data keys were changed", metadata: ["generation": "\(generation)"])
                 mounts.refresh(.all)
             } else if try !store.hasNewestKeys() {
                 log.error(

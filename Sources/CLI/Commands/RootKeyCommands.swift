@@ -32,7 +32,7 @@ struct RootKeyCommand: ParsableCommand {
             discussion: """
                 A file is replaced in one step; killed anywhere, the store opens with what is there. Backups made \
                 before need the key that they were made with: --keep-old saves it. A passphrase is asked for. A \
-                systemd credential cannot be written: --root-key-file says where the new key is made, or is.
+                systemd credential cannot be written: --root-key-file says where the new key is made, or is. \
                 If the root key has leaked, rotate the data key too: secretfs key rotate.
                 Examples:
                   secretfs root-key rotate --keep-old /mnt/safe/root.key.2026
@@ -62,7 +62,8 @@ struct RootKeyCommand: ParsableCommand {
                 guard state.rootKeyFile != nil else {
                     throw Failure(
                         .usage, "a systemd credential cannot be written from here",
-                        hint: "--root-key-file FILE says where its new key is made; then systemd-creds encrypt")
+                        hint: "--root-key-file FILE says where its new key is made, for systemd-creds encrypt"
+                    )
                 }
                 new = NewRootKey(options: state, passphrase: false, credential: name)
             case .passphrase, .file: new = NewRootKey(options: state, passphrase: true, credential: nil)
@@ -85,7 +86,8 @@ struct RootKeyCommand: ParsableCommand {
                     isGiven: yes)
             }
             try change.replace(file, keeping: keepOld)
-            Output.line("\(printable(file.path)) is a new root key: keep a copy apart from the store's backups.")
+            let path = printable(file.path)
+            Output.line("\(path) has a new root key: keep a copy apart from the store's backups.")
         }
     }
 

@@ -88,7 +88,8 @@ package struct KeyRotation: Sendable {
             do throws(StorageError) {
                 try store.storage.commit(
                     Transaction(
-                        if: [.unchanged(Keys.keyring, since: keys.revision)], then: [.put(Keys.keyring, sealed)]))
+                        if: [.unchanged(Keys.keyring, since: keys.revision)],
+                        then: [.put(Keys.keyring, sealed)]))
             } catch .conflict {
                 try store.catchUpWithKeys()
                 continue

@@ -39,7 +39,8 @@ extension SecretStore {
         var last: RecordKey?
         while true {
             let after = last
-            let page = try storing { () throws(StorageError) in try storage.page(after: after, Self.pageLimit) }
+            let page = try storing { () throws(StorageError) in try storage.page(after: after, Self.pageLimit)
+            }
             guard let end = page.records.last else { return usage }
             for record in page.records where !Keys.isUnsealed(record.key) {
                 if let id = try? RecordSealer.keyID(of: record.bytes.span) {

@@ -102,10 +102,13 @@ final class Keyholder: Sendable {
             guard let same = try? before.sealer.keyring else { throw .sealed }
             keyring = same
         } else {
-            guard let offer = state.withLock({ $0.offers.first { $0.record == record.bytes } }) else { return nil }
+            guard let offer = state.withLock({ $0.offers.first { $0.record == record.bytes } }) else {
+                return nil
+            }
             keyring = offer.keyring
         }
-        return try install(OpenKeys(keyring, revision: record.modified, record: record.bytes), unsealing: false)
+        let keys = OpenKeys(keyring, revision: record.modified, record: record.bytes)
+        return try install(keys, unsealing: false)
     }
 
     /// Remembers what a keyring that is about to be committed opens to.

@@ -82,7 +82,10 @@ package final class SQLiteStorage: Storage {
         return try connection.read { database in
             let revision = Revision(try StoreState(database, path: path).revision)
             let statement = try database.cachedStatement(
-                sql: "SELECT key, bytes, created, modified FROM record WHERE key > ifnull(?, x'') ORDER BY key LIMIT ?"
+                sql: """
+                    SELECT key, bytes, created, modified FROM record WHERE key > ifnull(?, x'')
+                    ORDER BY key LIMIT ?
+                    """
             )
             // No key is empty, so all come after an empty one (which GRDB binds as NULL).
             let rows = try Row.fetchCursor(statement, arguments: [key?.blob ?? Data(), limit.records])
