@@ -9,6 +9,8 @@ extension Refusal {
         case .readOnly: EROFS
         case .stale: ESTALE
         case .damaged: EIO
+        // As files of fscrypt have it whose key was taken away.
+        case .sealed: ENOKEY
         case .tooLarge: EFBIG
         case .noMemory: ENOMEM
         case .noAttribute: ENODATA

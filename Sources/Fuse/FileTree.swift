@@ -143,6 +143,7 @@ package enum Refusal: Error, Equatable, CaseIterable, Sendable {
     case readOnly
     case stale
     case damaged
+    case sealed
     case tooLarge
     case noMemory
     case noAttribute

@@ -31,11 +31,12 @@ extension AlgorithmTree {
         if name == "version" { return entry.version.description }
         if name == "modified" { return entry.modified.description }
         let details: EntryDetails
-        do {
+        do throws(OpenError) {
             details = try entry.sealed.details()
         } catch {
-            onProblem(entry.name.text, .damaged)
-            throw .damaged
+            let refusal: Refusal = error == .sealed ? .sealed : .damaged
+            onProblem(entry.name.text, refusal)
+            throw refusal
         }
         switch name {
         case "provider": return details.provider.text

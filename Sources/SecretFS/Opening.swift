@@ -93,6 +93,8 @@ extension AlgorithmTree {
             return .pinned(try open(), of: id)
         } catch let refusal as Refusal {
             throw refusal
+        } catch OpenError.sealed {
+            throw .sealed
         } catch is SecretMemoryError {
             throw .noMemory
         } catch {

@@ -86,7 +86,11 @@ struct TreeState {
 
     /// - Returns: the names to forget, and the pollers to wake.
     mutating func publish(_ new: AlgorithmView) -> ([StaleName], [PollWaker]) {
-        guard new.generation > view.generation, !new.showsTheSame(as: view) else { return ([], []) }
+        guard !new.showsTheSame(as: view) else {
+            adopt(new)
+            return ([], [])
+        }
+        guard new.generation > view.generation else { return ([], []) }
         var stale: [StaleName] = []
         var nodes: [NodeID] = []
         nodes.reserveCapacity(new.entries.count)
@@ -120,6 +124,18 @@ struct TreeState {
         retire(gone)
         view = new
         return (stale, files.takeWakers())
+    }
+
+    /// Takes the records of `new`, which shows the same: the present ones may be sealed by a key that is about to go.
+    /// The generation stays, and so do inodes.
+    private mutating func adopt(_ new: AlgorithmView) {
+        guard new.generation >= view.generation else { return }
+        view = AlgorithmView(
+            generation: view.generation, modified: view.modified, entries: new.entries,
+            nextChange: new.nextChange, shared: new.shared)
+        for (node, entry) in zip(entryNodes, new.entries) { known[node]?.content = .entry(entry) }
+        let environ = environContent
+        known[environNode]?.content = environ
     }
 
     /// A process can keep an inode for ever (O_PATH): it must not keep its records for ever.

@@ -38,7 +38,7 @@ package struct Entry: Sendable {
 package protocol SealedEntry: Sendable {
     /// Appends the value, exactly `Entry.count` bytes, to `destination`.
     ///
-    /// - Throws: `.damaged`; then nothing that was written may be used, and the caller wipes it.
+    /// - Throws: `.damaged`, `.sealed`; then nothing that was written may be used, and the caller wipes it.
     func open(into destination: inout OutputRawSpan) throws(OpenError)
 
     /// What the extended attributes tell about the secret.
@@ -49,6 +49,8 @@ package protocol SealedEntry: Sendable {
 package enum OpenError: Error, Equatable {
     /// The record was changed, moved or sealed by an unknown key.
     case damaged
+    /// The store was sealed: there is no key.
+    case sealed
 }
 
 package struct EntryDetails: Sendable {

@@ -12,6 +12,8 @@ COMMANDS = [
     ["secret"], ["secret", "create"], ["secret", "update"], ["secret", "list"], ["secret", "show"], ["secret", "delete"],
     ["secret", "history"], ["secret", "rollback"], ["secret", "destroy"], ["grant"], ["revoke"], ["visible"],
     ["callers"],
+    ["key"], ["key", "status"], ["key", "rotate"], ["root-key"], ["root-key", "rotate"], ["root-key", "change"],
+    ["seal"], ["unseal"],
     ["import"], ["run"], ["mount"], ["unmount"], ["mounts"], ["agent"],
 ]  # fmt: skip
 
@@ -24,14 +26,14 @@ def subcommands(help: str) -> set[str]:
             is_inside = True
         elif not line:
             is_inside = False
-        elif is_inside and (match := re.match(r"  (\w+) ", line)):
+        elif is_inside and (match := re.match(r"  ([\w-]+) ", line)):
             found.add(match[1])
     return found
 
 
 def test_every_command_is_listed_and_no_other(empty):
     assert subcommands(empty.does("--help").output) == {command[0] for command in COMMANDS}
-    for group in ["algorithm", "secret"]:
+    for group in ["algorithm", "secret", "key", "root-key"]:
         inner = {command[1] for command in COMMANDS if len(command) == 2 and command[0] == group}
         assert subcommands(empty.does(group, "--help").output) == inner
 

@@ -29,14 +29,17 @@ final class Agent: Sendable {
         self.idle = idle
         // From the moment that it is found idle, a mount is refused, and its command starts another agent.
         idle?.onIdle { if mounts.closeIfEmpty() { signals.stop() } }
-        server = AgentServer(socket, mounts, log) { signals.stop() }
+        let keys = AgentKeys(store, mounts, log)
+        server = AgentServer(socket, mounts, keys, log) { signals.stop() }
         following = try Following(
-            store, onChange: { affected in mounts.refresh(affected) },
+            store, onChange: { affected in mounts.refresh(affected) }, onKeyring: { keys.follow() },
             onProblem: { problem in
                 log.error(
                     "changes cannot be read; trying again",
                     metadata: ["reason": "\(Failure(problem).message)"])
             })
+        // From now on commands that change the keys find the socket; one that was faster is noticed here.
+        guard try store.hasNewestKeys() else { throw StoreError.keysOutdated }
     }
 
     func start() {

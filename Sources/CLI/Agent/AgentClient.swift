@@ -1,5 +1,7 @@
+import FoundationEssentials
 import Fuse
 import Glibc
+import Store
 
 /// A command's side of the agent's socket: one request, one answer, one connection each.
 struct AgentClient {
@@ -36,6 +38,31 @@ struct AgentClient {
     /// - Returns: false if no agent runs.
     func stop() throws(Failure) -> Bool {
         guard let answer = try ask(.stop) else { return false }
+        guard case .done = answer else { throw unexpected }
+        return true
+    }
+
+    /// - Returns: false if no agent runs.
+    func seal() throws(Failure) -> Bool {
+        guard let answer = try ask(.seal) else { return false }
+        guard case .done = answer else { throw unexpected }
+        return true
+    }
+
+    /// - Returns: false if no agent runs.
+    func unseal(_ root: borrowing RootKey) throws -> Bool { try hand(root, with: .unseal) }
+
+    /// Tells the agent, if one runs, of a keyring that is about to be stored, or was just stored.
+    func expect(_ keyring: [UInt8], _ root: borrowing RootKey) throws {
+        _ = try hand(root, with: .expect(keyring: Data(keyring)))
+    }
+
+    /// The root key goes through a pipe: never through a message, whose copies nobody wipes.
+    private func hand(_ root: borrowing RootKey, with request: AgentRequest) throws -> Bool {
+        let (reader, writer) = try Files.pipe()
+        try root.write(to: writer.raw)
+        writer.closeNow()
+        guard let answer = try ask(request, [reader.raw]) else { return false }
         guard case .done = answer else { throw unexpected }
         return true
     }

@@ -3,13 +3,19 @@ import SecretFS
 import Store
 
 /// What is said over the agent's socket: one request, one answer, as JSON behind a length. No value ever
-/// goes this way; a mount's FUSE descriptor goes with the request that asks to serve it.
+/// goes this way, and the root key only through a pipe of its own; a mount's FUSE descriptor goes with the request that asks to serve it.
 enum AgentRequest: Codable {
     case status
     /// Sorted by mount point; a page that starts after `skip` of them, empty after the last.
     case mounts(skip: Int)
     /// Comes with the mounted FUSE descriptor, and where `fusermount3` mounted, with its socket.
     case serve(ServeRequest)
+    /// Forget the keys.
+    case seal
+    /// Comes with a pipe that holds the root key: open the keyring that storage has.
+    case unseal
+    /// Comes with a pipe that holds the root key: learn what this keyring, which is about to be stored, opens to.
+    case expect(keyring: Data)
     /// Unmount everything and end.
     case stop
 }
@@ -39,6 +45,10 @@ struct AgentStatus: Codable {
     let pid: Int32
     let mounts: Int
     let started: String
+    /// It has no keys.
+    let sealed: Bool
+    /// Storage has a keyring that it was not told of.
+    let keysOutdated: Bool
 }
 
 /// The JSON of `mounts`.

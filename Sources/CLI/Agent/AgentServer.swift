@@ -4,6 +4,7 @@ import Glibc
 import Logging
 import SecretFS
 import Secrets
+import Store
 import Synchronization
 
 /// Answers commands on the agent's socket, each connection on a thread of its own: a command that stops in
@@ -13,17 +14,19 @@ final class AgentServer: Sendable {
 
     private let socket: OwnedDescriptor
     private let mounts: ServedMounts
+    private let keys: AgentKeys
     private let log: Logger
     private let started = Timestamp.now()
     private let connections = Atomic(0)
     private let onStop: @Sendable () -> Void
 
     init(
-        _ socket: OwnedDescriptor, _ mounts: ServedMounts, _ log: Logger,
+        _ socket: OwnedDescriptor, _ mounts: ServedMounts, _ keys: AgentKeys, _ log: Logger,
         onStop: @escaping @Sendable () -> Void
     ) {
         self.socket = socket
         self.mounts = mounts
+        self.keys = keys
         self.log = log
         self.onStop = onStop
     }
@@ -95,7 +98,7 @@ final class AgentServer: Sendable {
             return .status(
                 AgentStatus(
                     version: SecretFSCommand.version, pid: getpid(), mounts: mounts.count,
-                    started: started.description))
+                    started: started.description, sealed: keys.isSealed, keysOutdated: keys.isOutdated))
         case .mounts(let skip):
             return .mounts(page(mounts.mounts.dropFirst(max(0, skip))))
         case .serve(let request):
@@ -103,6 +106,15 @@ final class AgentServer: Sendable {
                 throw Failure(.badInput, "no FUSE descriptor came with the request")
             }
             try mounts.serve(request, on: device, keeper: descriptors.dropFirst().first)
+            return .done
+        case .seal:
+            keys.seal()
+            return .done
+        case .unseal:
+            try keys.unseal(try rootKey(descriptors))
+            return .done
+        case .expect(let keyring):
+            try keys.expect(Array(keyring), try rootKey(descriptors))
             return .done
         case .stop:
             return .done
@@ -119,6 +131,16 @@ extension AgentServer {
             return room >= 0
         }
         return fitting.map(ServedMountReport.init)
+    }
+
+    /// What the command has written into its pipe before it asked.
+    private func rootKey(_ descriptors: [OwnedDescriptor]) throws -> RootKey {
+        guard let pipe = descriptors.first else {
+            throw Failure(.badInput, "no root key came with the request")
+        }
+        // A pipe that is empty must not hold this thread.
+        _ = fcntl(pipe.raw, F_SETFL, O_NONBLOCK)
+        return try RootKey.read(from: pipe.raw)
     }
 }
 

@@ -19,16 +19,14 @@ struct AgentStart {
     func ensureRunning() throws -> Bool {
         let state = try options.directory
         guard try AgentSocket.connect(state) == nil else { return false }
-        let sealed = try SealedStore.open(at: state.path)
         // Opened here, where a person can be asked and told; the agent gets the key through a pipe.
-        let root = try options.rootKey(for: sealed.source)
-        _ = try sealed.unseal(by: root)
+        let unlocked = try options.unlock()
         let (keyReader, keyWriter) = try Files.pipe()
         let (readyReader, readyWriter) = try Files.pipe()
         try spawn(state, standardInput: keyReader, ready: readyWriter)
         keyReader.closeNow()
         readyWriter.closeNow()
-        try root.write(to: keyWriter.raw)
+        try unlocked.root.write(to: keyWriter.raw)
         keyWriter.closeNow()
         try waitUntilReady(readyReader, state)
         return true

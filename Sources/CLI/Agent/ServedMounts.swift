@@ -46,6 +46,8 @@ final class ServedMounts: Sendable {
     private let loop: SessionLoop
     private let log: Logger
     private let state = Mutex(State())
+    /// Of the threads that refresh: the one that follows storage, commands, the clock.
+    private let turn = Mutex(())
     private let alarm = Mutex<ViewAlarm?>(nil)
     /// One for all mounts: they share what is known of program files.
     private let callers = ProcessResolver { FileHash.sha256(of: $0, count: $1) }
@@ -168,10 +170,13 @@ final class ServedMounts: Sendable {
 
     /// Reads what changed, once for each algorithm, and shows it in its mounts.
     func refresh(_ affected: AffectedMounts) {
+        // Nothing can be read; `unseal` makes up for it.
+        guard !store.isSealed else { return }
         let names = state.withLock { $0.affected(affected) }
         for name in names {
             do {
-                publish(try currentView(of: name), of: name)
+                // One after the other: what was read first is shown first.
+                try turn.withLock { _ in publish(try currentView(of: name), of: name) }
             } catch {
                 // The mounts go on showing what they have: a record that does not open shows nothing new.
                 log.error(

@@ -78,13 +78,13 @@ struct AgentCommand: ParsableCommand {
         let file = LogFile(directory.log)
         LoggingSystem.bootstrap { AgentLog($0, file) }
         let log = Logger(label: "secretfs.agent")
-        let sealed = try SealedStore.open(at: directory.path)
+        _ = try SealedStore.open(at: directory.path)
         guard let lock = try AgentLock(directory) else {
             if rootKeyFromStdin { return tellStarter(.done) }
             throw Failure(
                 .exists, "an agent for \(directory.path) runs", hint: "stop it: secretfs agent --stop")
         }
-        let store = try unseal(sealed)
+        let store = try unseal(directory)
         // The folder that the command was in must not be kept from being unmounted. Options are read by now: their
         // relative paths start there.
         unsafe chdir("/")
@@ -101,10 +101,13 @@ struct AgentCommand: ParsableCommand {
     }
 
     /// The root key is in memory in here only.
-    private func unseal(_ sealed: SealedStore) throws -> SecretStore {
-        let root =
-            rootKeyFromStdin ? try RootKey.read(from: STDIN_FILENO) : try state.rootKey(for: sealed.source)
-        return try sealed.unseal(by: root)
+    private func unseal(_ directory: StateDirectory) throws -> SecretStore {
+        guard rootKeyFromStdin else {
+            let unlocked = try state.unlock()
+            return try unlocked.sealed.unseal(by: unlocked.root)
+        }
+        let root = try RootKey.read(from: STDIN_FILENO)
+        return try SealedStore.open(at: directory.path).unseal(by: root)
     }
 
     /// One answer, then the end of standard output; it goes to /dev/null after that.

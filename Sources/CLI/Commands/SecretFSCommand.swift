@@ -30,6 +30,11 @@ struct SecretFSCommand: ParsableCommand {
                 name: "Visibility",
                 subcommands: [GrantCommand.self, RevokeCommand.self, VisibleCommand.self]),
             CommandGroup(
+                name: "Keys",
+                subcommands: [
+                    KeyCommand.self, RootKeyCommand.self, SealCommand.self, UnsealCommand.self,
+                ]),
+            CommandGroup(
                 name: "Use",
                 subcommands: [
                     RunCommand.self, MountCommand.self, UnmountCommand.self, MountsCommand.self,

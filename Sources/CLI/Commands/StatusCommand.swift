@@ -34,22 +34,26 @@ struct StatusCommand: ParsableCommand {
         Output.line("Secrets     \(report.secrets)")
         guard let agent = report.agent else { return Output.line("Agent       not running") }
         Output.line("Agent       pid \(agent.pid), \(agent.mounts) mount(s), since \(agent.started)")
+        if agent.sealed { Output.line("            sealed: its mounts open nothing until secretfs unseal") }
+        if agent.keysOutdated {
+            Output.line("            it does not have the newest data keys: secretfs unseal")
+        }
     }
 
     private func report() throws -> Report {
         let directory = try state.directory
         let store = try SealedStore.open(at: directory.path)
         let counts = try store.counts()
-        let reason = whySealed(store)
+        let reason = whySealed()
         return Report(
             state: directory.path, engine: store.storage.engineDescription, sealed: reason != nil,
             sealedBecause: reason, rootKey: store.source.summary, algorithms: counts.algorithms,
             secrets: counts.secrets, agent: try AgentClient(state: directory).status())
     }
 
-    private func whySealed(_ store: SealedStore) -> String? {
+    private func whySealed() -> String? {
         do {
-            _ = try store.unseal(by: try state.rootKey(for: store.source, isQuiet: true))
+            _ = try state.unlock(isQuiet: true)
             return nil
         } catch {
             return Failure(any: error).message

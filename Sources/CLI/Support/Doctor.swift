@@ -152,8 +152,7 @@ struct Doctor {
             guard !sealed.source.isPassphrase else {
                 return Finding(check: check, level: .ok, finding: "a passphrase")
             }
-            let options = StateOptions.of(state)
-            _ = try sealed.unseal(by: try options.rootKey(for: sealed.source))
+            _ = try StateOptions.of(state).unlock(isQuiet: true)
             return Finding(check: check, level: .ok, finding: "opens the store: \(sealed.source.summary)")
         } catch {
             let failure = Failure(any: error)

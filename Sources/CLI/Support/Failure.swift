@@ -169,6 +169,17 @@ extension Failure {
             self.init(
                 .damaged, "the record \(printable(record)) is damaged or was put there by somebody else",
                 hint: "restore the store from a backup; no value was released")
+        case .unknownKey(let record, let id):
+            self.init(
+                .damaged,
+                "the record \(printable(record)) is sealed by data key \(id), which the keyring does not have",
+                hint: "an older keyring was put in the store: restore the one that belongs to it")
+        case .keysOutdated:
+            self.init(
+                .retry, "another command has changed the keys of the store; nothing was changed",
+                hint: "try again; an agent that goes on saying so: secretfs unseal")
+        case .sealed:
+            self.init(.sealed, SealError.sealed.description, hint: SealError.sealed.hint)
         case .newerFormat(let record, let found):
             self.init(
                 .sealed,
@@ -178,7 +189,7 @@ extension Failure {
             self.init(.exists, "there is a store in \(path)", hint: "use it, or choose another --state")
         case .storage(let error): self.init(error)
         case .memory(let error): self.init(error)
-        case .sealing(let error): self.init(.damaged, error.description)
+        case .sealing(let error): self.init(.damaged, error.description, hint: error.hint)
         case .rootKey(let error): self.init(error)
         case .keyring(let error): self.init(.sealed, error.description, hint: error.hint)
         }

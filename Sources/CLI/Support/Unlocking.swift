@@ -3,42 +3,66 @@ import Glibc
 import Secrets
 import Store
 
+/// A store, and the root key that opens it.
+struct Unlocked: ~Copyable {
+    let sealed: SealedStore
+    let root: RootKey
+    /// The file that has the key, if it is in one.
+    let file: RootKeyFile?
+
+    /// The store for a command: it keeps the root key.
+    consuming func open() throws(StoreError) -> SecretStore {
+        let sealed = sealed
+        return try sealed.unseal(keeping: root)
+    }
+}
+
 extension StateOptions {
-    /// The store, unsealed.
+    /// The store, unsealed, for as long as a command runs.
     func openStore() throws -> SecretStore {
-        let sealed = try SealedStore.open(at: directory.path)
-        return try sealed.unseal(by: try rootKey(for: sealed.source))
+        try unlock().open()
     }
 
-    /// The root key from where the store says it is; a passphrase is asked for.
-    func rootKey(for source: RootKeyDescriptor, isQuiet: Bool = false) throws -> RootKey {
+    /// Finds the root key where the store says it is; a passphrase is asked for.
+    ///
+    /// - Parameter isQuiet: ask for nothing.
+    func unlock(isQuiet: Bool = false) throws -> Unlocked {
+        let path = try directory.path
+        var sealed = try SealedStore.open(at: path)
+        for _ in 0..<Self.attempts {
+            for source in try keySources(sealed.source) {
+                guard let root = try source.key(self, isQuiet), try sealed.opens(by: root) else { continue }
+                if let next = source.replacement { RootKeyLock.finish(next, self) }
+                return Unlocked(sealed: sealed, root: root, file: source.file)
+            }
+            // A key may have been changed between reading the store and reading the key.
+            let again = try SealedStore.open(at: path)
+            guard again.keyring != sealed.keyring else { break }
+            sealed = again
+        }
+        throw StoreError.keyring(.wrongRootKey)
+    }
+    private static let attempts = 5
+
+    /// Where the key may be, the likeliest first.
+    private func keySources(_ source: RootKeyDescriptor) throws -> [KeySource] {
         if passphraseFile != nil, !source.isPassphrase {
             throw Failure(
                 .usage, "the store has no passphrase; its root key comes from \(source.summary)",
                 hint: "leave --passphrase-file away")
         }
-        if let rootKeyFile { return try RootKeyFile(absolute(rootKeyFile)).read() }
+        if let rootKeyFile { return try KeySource.files(absolute(rootKeyFile)) }
         switch source {
-        case .file(let path): return try fileKey(path)
-        case .credential(let name):
-            return try RootKeyCredential(name).read(
-                in: ProcessInfo.processInfo.environment["CREDENTIALS_DIRECTORY"])
-        case .passphrase(let parameters):
-            guard !isQuiet || passphraseFile != nil else {
-                throw Failure(
-                    .sealed, "the store is protected by a passphrase", hint: "give it: --passphrase-file FILE"
-                )
-            }
-            return try RootKey.deriving(from: try passphrase("Passphrase: "), parameters)
+        case .file(let path):
+            // A state folder that was moved has its key with it, also where another store has taken the old place, and
+            // has a root key of its own there.
+            let beside = try directory.rootKey
+            let mayBeMoved = path.hasSuffix("/root.key") && beside != path && Files.exists(beside)
+            guard mayBeMoved else { return try KeySource.files(path) }
+            return try KeySource.files(beside) + (Files.exists(path) ? KeySource.files(path) : [])
+        case .credential(let name): return [.credential(try RootKeyCredential(name))]
+        case .passphrase(let parameters): return [.passphrase(parameters)]
         }
-    }
-
-    /// A state folder that was moved has its key with it.
-    private func fileKey(_ path: String) throws -> RootKey {
-        // Also where another store has taken the old place, and has a root key of its own there.
-        let beside = try directory.rootKey
-        let isMoved = path.hasSuffix("/root.key") && beside != path && Files.exists(beside)
-        return try RootKeyFile(isMoved ? beside : path).read()
     }
 
     /// From `--passphrase-file` without a newline at its end, or from the terminal.
@@ -52,6 +76,50 @@ extension StateOptions {
                 hint: "give it: --passphrase-file FILE (- is standard input)")
         }
         return try ValueInput.prompted(prompt)
+    }
+}
+
+private enum KeySource {
+    case file(RootKeyFile)
+    /// The file in which a new key waits to take the place of the one before.
+    case next(RootKeyReplacement)
+    case credential(RootKeyCredential)
+    case passphrase(ScryptParameters)
+
+    static func files(_ path: String) throws -> [KeySource] {
+        let file = try RootKeyFile(path)
+        guard let replacement = try? RootKeyReplacement(of: file) else { return [.file(file)] }
+        return [.file(file), .next(replacement)]
+    }
+
+    var replacement: RootKeyReplacement? {
+        if case .next(let replacement) = self { replacement } else { nil }
+    }
+    var file: RootKeyFile? {
+        switch self {
+        case .file(let file): file
+        case .next(let replacement): replacement.file
+        case .credential, .passphrase: nil
+        }
+    }
+
+    func key(_ options: StateOptions, _ isQuiet: Bool) throws -> RootKey? {
+        switch self {
+        case .file(let file): return try file.read()
+        case .next(let replacement):
+            // Mostly there is none.
+            guard Files.exists(replacement.next.path) else { return nil }
+            return try replacement.next.read()
+        case .credential(let credential):
+            return try credential.read(in: ProcessInfo.processInfo.environment["CREDENTIALS_DIRECTORY"])
+        case .passphrase(let parameters):
+            guard !isQuiet || options.passphraseFile != nil else {
+                throw Failure(
+                    .sealed, "the store is protected by a passphrase", hint: "give it: --passphrase-file FILE"
+                )
+            }
+            return try RootKey.deriving(from: try options.passphrase("Passphrase: "), parameters)
+        }
     }
 }
 

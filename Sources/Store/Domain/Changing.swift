@@ -35,14 +35,14 @@ extension SecretStore {
     package func createAlgorithm(_ name: AlgorithmName) throws(StoreError) -> Algorithm {
         let algorithm = Algorithm(name: name, id: UUID(), created: .now())
         let key = Keys.algorithm(name)
-        var random = RandomBlock()
-        let sealed = try seal(metadata: algorithm.encoded(), under: key, &random)
-        do {
-            try storage.commit(Transaction(if: [.absent(key)], then: [.put(key, sealed)]))
-        } catch .conflict {
-            throw .algorithmExists(name)
-        } catch {
-            throw .storage(error)
+        try retrying("algorithm \(name)") { () throws(StoreError) in
+            var random = RandomBlock()
+            let sealed = try seal(metadata: algorithm.encoded(), under: key, &random)
+            do throws(StoreError) {
+                try commit(if: [.absent(key)], then: [.put(key, sealed)])
+            } catch .storage(.conflict(key)) {
+                throw .algorithmExists(name)
+            }
         }
         return algorithm
     }

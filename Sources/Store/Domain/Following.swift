@@ -22,20 +22,24 @@ package final class Following: Sendable {
     private let storage: any Storage
     private let onChange: @Sendable (AffectedMounts) -> Void
     private let onProblem: @Sendable (StorageError) -> Void
+    private let onKeyring: @Sendable () -> Void
     private let last: Mutex<Revision>
     private let isCancelled = Atomic(false)
     private let watch = Mutex<(any Watch)?>(nil)
 
     /// - Parameters:
     ///   - onChange: called on one thread of storage's own, never twice at once.
+    ///   - onKeyring: called when the keyring was put, before what changed with it is told.
     ///   - onProblem: called when changes cannot be read; it is tried again until they can be.
     package init(
         _ store: SecretStore, onChange: @escaping @Sendable (AffectedMounts) -> Void,
+        onKeyring: @escaping @Sendable () -> Void = {},
         onProblem: @escaping @Sendable (StorageError) -> Void
     ) throws(StoreError) {
         storage = store.storage
         self.onChange = onChange
         self.onProblem = onProblem
+        self.onKeyring = onKeyring
         do {
             last = Mutex(try storage.read([], at: nil).revision)
             let watch = try storage.watch { [weak self] _ in self?.catchUp() }
@@ -74,10 +78,12 @@ package final class Following: Sendable {
             let changes = try storage.changes(since: last)
             guard changes.revision > last else { return nil }
             last = changes.revision
+            if changes.keys.contains(Keys.keyring) { onKeyring() }
             let parts = Set(changes.keys.compactMap(Keys.affected(by:)))
             return parts.isEmpty ? nil : .some(parts)
         } catch .revisionGone {
             last = try storage.read([], at: nil).revision
+            onKeyring()
             return .all
         }
     }

@@ -8,6 +8,9 @@ enum Keys {
     /// The data keys, sealed by the root key.
     static let keyring = RecordKey("keyring")
 
+    /// Records that are not sealed by a data key.
+    static func isUnsealed(_ key: RecordKey) -> Bool { key == rootKey || key == keyring }
+
     static let algorithms = RecordKey("algorithm/")
     static let secrets = RecordKey("secret/")
     /// Secrets of owners.

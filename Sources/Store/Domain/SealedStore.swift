@@ -5,7 +5,7 @@ package struct SealedStore: Sendable {
     package let storage: any Storage
     /// Where the root key comes from. From storage, so hostile: it can name a wrong key, never a value.
     package let source: RootKeyDescriptor
-    private let keyring: [UInt8]
+    package let keyring: StoredRecord
 
     /// - Throws: `.storage(.missing)` and the other storage errors, `.storage(.missing)` too for a store whose
     ///   making was interrupted; `.rootKey` for a descriptor that does not parse.
@@ -24,17 +24,44 @@ package struct SealedStore: Sendable {
         }
         do {
             let source = try RootKeyDescriptor(decoding: records[0].bytes)
-            return SealedStore(storage: storage, source: source, keyring: records[1].bytes)
+            return SealedStore(storage: storage, source: source, keyring: records[1])
         } catch {
             throw .rootKey(error)
         }
     }
 
+    /// The open store, for one that runs for long: it has no root key afterwards, and must be told of new data keys.
+    ///
     /// - Throws: `.keyring`, which tells a wrong key, a newer format and damage apart.
     package func unseal(by root: borrowing RootKey) throws(StoreError) -> SecretStore {
+        SecretStore(storage: storage, keyholder: Keyholder(try keys(by: root), root: nil))
+    }
+
+    /// The open store, for a command: it keeps the root key, and follows when another process changes the data keys.
+    ///
+    /// - Throws: as `unseal(by:)`.
+    package func unseal(keeping root: consuming RootKey) throws(StoreError) -> SecretStore {
+        let root = Keyholder.Root(root)
+        return SecretStore(storage: storage, keyholder: Keyholder(try keys(by: root.key), root: root))
+    }
+
+    /// Whether `root` is the root key.
+    ///
+    /// - Throws: `.keyring` for whatever else is wrong.
+    package func opens(by root: borrowing RootKey) throws(StoreError) -> Bool {
+        do throws(StoreError) {
+            _ = try keys(by: root)
+            return true
+        } catch .keyring(.wrongRootKey) {
+            return false
+        }
+    }
+
+    private func keys(by root: borrowing RootKey) throws(StoreError) -> OpenKeys {
         do {
-            return SecretStore(
-                storage: storage, sealer: RecordSealer(try Keyring(opening: keyring, with: root)))
+            return OpenKeys(
+                try Keyring(opening: keyring.bytes, with: root), revision: keyring.modified,
+                record: keyring.bytes)
         } catch {
             throw .keyring(error)
         }
@@ -68,11 +95,12 @@ package struct SealedStore: Sendable {
         do {
             let storage = try openOrCreate(directory)
             // The keyring is what makes it a store: of two commands at once, one puts it.
-            try storage.commit(
+            let revision = try storage.commit(
                 Transaction(
                     if: [.absent(Keys.keyring), .absent(Keys.rootKey)],
                     then: [.put(Keys.rootKey, description), .put(Keys.keyring, sealed)]))
-            return SecretStore(storage: storage, sealer: RecordSealer(keyring))
+            let keys = OpenKeys(keyring, revision: revision, record: sealed)
+            return SecretStore(storage: storage, keyholder: Keyholder(keys, root: nil))
         } catch .conflict {
             throw .exists(path: directory)
         } catch {

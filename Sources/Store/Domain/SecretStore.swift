@@ -8,11 +8,11 @@ package import Secrets
 /// from many threads and by many processes at once.
 package final class SecretStore: Sendable {
     package let storage: any Storage
-    let sealer: RecordSealer
+    let keyholder: Keyholder
 
-    init(storage: any Storage, sealer: RecordSealer) {
+    init(storage: any Storage, keyholder: Keyholder) {
         self.storage = storage
-        self.sealer = sealer
+        self.keyholder = keyholder
     }
 
     // MARK: Reading
@@ -136,38 +136,25 @@ package final class SecretStore: Sendable {
     }
 
     func openMetadata(_ bytes: [UInt8], _ key: RecordKey) throws(StoreError) -> [UInt8] {
-        do throws(SealError) {
-            return try sealer.open(bytes.span, under: key).withBytes { plaintext in
-                unsafe [UInt8](unsafeUninitializedCapacity: plaintext.byteCount) { buffer, count in
-                    unsafe plaintext.withUnsafeBytes { source in
-                        unsafe UnsafeMutableRawBufferPointer(buffer).copyMemory(from: source)
-                    }
-                    count = plaintext.byteCount
-                }
-            }
-        } catch .newerFormat(let found) {
-            throw .newerFormat(record: key.text, found: found)
-        } catch {
-            throw .damaged(record: key.text)
-        }
+        try opening(key) { sealer throws(SealError) in try sealer.open(bytes.span, under: key).copied }
     }
 
     func seal(
         metadata: [UInt8], under key: RecordKey, _ random: inout RandomBlock
     ) throws(StoreError) -> [UInt8] {
-        do { return try unsafe sealer.seal(metadata.span.bytes, under: key, drawing: &random) } catch {
-            throw .sealing(error)
+        try sealing { sealer throws(SealError) in
+            try unsafe sealer.seal(metadata.span.bytes, under: key, drawing: &random)
         }
     }
 
     func seal(
         _ value: SecretValue, under key: RecordKey, _ random: inout RandomBlock
     ) throws(StoreError) -> [UInt8] {
-        do {
-            return try value.withBytes { bytes throws(SealError) in
+        try sealing { sealer throws(SealError) in
+            try value.withBytes { bytes throws(SealError) in
                 try sealer.seal(bytes, under: key, drawing: &random)
             }
-        } catch { throw .sealing(error) }
+        }
     }
 
     func storing<T>(_ body: () throws(StorageError) -> T) throws(StoreError) -> T {
@@ -176,12 +163,14 @@ package final class SecretStore: Sendable {
 
     /// Tries a compare-and-commit until it is not overtaken by another writer.
     ///
-    /// - Parameter attempt: reads, then commits; `StoreError.storage(.conflict)` means somebody was first.
+    /// - Parameter attempt: reads, then commits; `StoreError.storage(.conflict)` means somebody was first, with the keyring too.
     func retrying<T>(_ what: String, _ attempt: () throws(StoreError) -> T) throws(StoreError) -> T {
         for round in 0..<Self.maximumAttempts {
             do {
                 return try attempt()
-            } catch .storage(.conflict) {
+            } catch .storage(.conflict(let key)) {
+                // With other keys now: what was sealed by the ones before is sealed anew.
+                if key == Keys.keyring { try catchUpWithKeys() }
                 // Somebody else made progress; stagger, so that many writers do not meet again and again.
                 pause(milliseconds: Int.random(in: 0...min(round, 20)))
             }

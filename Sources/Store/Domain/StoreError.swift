@@ -25,6 +25,12 @@ package enum StoreError: Error, Equatable {
     case lostRace(String)
     /// A record does not open: changed, moved, or sealed by an unknown key.
     case damaged(record: String)
+    /// A record is sealed by a data key that the keyring does not have.
+    case unknownKey(record: String, KeyID)
+    /// Another process changed the keyring, and this one cannot open the new one.
+    case keysOutdated
+    /// The keys were forgotten.
+    case sealed
     case newerFormat(record: String, found: Int)
     case storage(StorageError)
     case memory(SecretMemoryError)

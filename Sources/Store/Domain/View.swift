@@ -13,18 +13,22 @@ extension SecretStore {
             let (algorithm, visibility, revision) = try visibility(of: name)
             let candidates = visibility.candidates(for: name, at: moment)
             let shown = candidates.filter { $0.0.state == .visible }
-            let keys = shown.map {
+            let places = shown.map {
                 Keys.value($0.0.secret.current.version, of: $0.0.secret.id, in: $0.0.home)
             }
             let values = try storing { () throws(StorageError) in
-                try storage.read(keys.map(Selection.key), at: nil)
+                try storage.read(places.map(Selection.key), at: nil)
             }
-            guard values.records.map(\.key) == keys else {
-                guard values.revision > revision else { throw missingValue(keys, values.records) }
+            guard values.records.map(\.key) == places else {
+                guard values.revision > revision else { throw missingValue(places, values.records) }
                 throw .storage(.conflict(Keys.algorithm(name)))
             }
+            let keys = try keyholder.current
+            let isOpenable = (shown.map(\.1.record) + values.records).allSatisfy { keys.has(keyOf: $0) }
+            // A record of a key that was made after we looked; what is damaged stays an error of its own file.
+            if !isOpenable, try renewKeys() { throw .storage(.conflict(Keys.keyring)) }
             let entries = zip(shown, values.records).map { shown, value in
-                entry(shown.1, value, in: shown.0.home, algorithm.value.callers)
+                entry(shown.1, value, keys, algorithm.value.callers)
             }
             let limits = candidates.flatMap { $0.0.secret.validity.limits }
             let modified = candidates.map(\.0.secret.modified) + limits.filter { $0 <= moment }
@@ -48,28 +52,29 @@ extension SecretStore {
     }
 
     private func entry(
-        _ secret: Found<Secret>, _ value: StoredRecord, in home: SecretHome, _ algorithmRule: CallerRule
+        _ secret: Found<Secret>, _ value: StoredRecord, _ keys: OpenKeys, _ algorithmRule: CallerRule
     ) -> Entry {
         let current = secret.value.current
         return Entry(
             name: secret.value.name, secret: secret.value.id, version: current.version,
             delivery: secret.value.delivery, count: current.count, modified: current.created,
             sealed: StoredEntry(
-                store: self, name: secret.value.name, metadata: secret.record, value: value),
+                keys: keys, name: secret.value.name, metadata: secret.record, value: value),
             callers: [algorithmRule, secret.value.callers].filter { !$0.isAnyone },
             expires: secret.value.validity.expires)
     }
 }
 
-/// The sealed records of one entry, as a mount keeps them in memory.
+/// The sealed records of one entry, as a mount keeps them in memory, with the keys that open them. Nothing here reads
+/// storage: it answers requests of the mount.
 private final class StoredEntry: SealedEntry {
-    private let store: SecretStore
+    private let keys: OpenKeys
     private let name: EnvironmentName
     private let metadata: StoredRecord
     private let value: StoredRecord
 
-    init(store: SecretStore, name: EnvironmentName, metadata: StoredRecord, value: StoredRecord) {
-        self.store = store
+    init(keys: OpenKeys, name: EnvironmentName, metadata: StoredRecord, value: StoredRecord) {
+        self.keys = keys
         self.name = name
         self.metadata = metadata
         self.value = value
@@ -78,20 +83,37 @@ private final class StoredEntry: SealedEntry {
     func open(into destination: inout OutputRawSpan) throws(OpenError) {
         let bytes = value.bytes
         do {
-            try store.sealer.open(bytes.span, under: value.key, into: &destination)
+            try keys.sealer.open(bytes.span, under: value.key, into: &destination)
         } catch {
-            throw .damaged
+            throw error == .sealed ? .sealed : .damaged
         }
     }
 
     func details() throws(OpenError) -> EntryDetails {
+        let plaintext: SecretValue
+        let bytes = metadata.bytes
         do {
-            let plaintext = try store.openMetadata(metadata.bytes, metadata.key)
-            let secret = try Secret(name, decoding: plaintext)
-            return EntryDetails(
-                displayName: secret.displayName, description: secret.about, provider: secret.provider)
+            plaintext = try keys.sealer.open(bytes.span, under: metadata.key)
         } catch {
-            throw .damaged
+            throw error == .sealed ? .sealed : .damaged
+        }
+        let secret: Secret
+        do { secret = try Secret(name, decoding: plaintext.copied) } catch { throw .damaged }
+        return EntryDetails(
+            displayName: secret.displayName, description: secret.about, provider: secret.provider)
+    }
+}
+
+extension SecretValue {
+    /// For what is no value: metadata.
+    var copied: [UInt8] {
+        withBytes { plaintext in
+            unsafe [UInt8](unsafeUninitializedCapacity: plaintext.byteCount) { buffer, count in
+                unsafe plaintext.withUnsafeBytes { source in
+                    unsafe UnsafeMutableRawBufferPointer(buffer).copyMemory(from: source)
+                }
+                count = plaintext.byteCount
+            }
         }
     }
 }

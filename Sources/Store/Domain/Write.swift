@@ -48,10 +48,14 @@ extension SecretStore {
         try commit(if: write.conditions, then: write.changes + write.newValues)
     }
 
+    /// The only way in which domain logic writes.
+    ///
+    /// - Throws: `.storage(.conflict)`, naming the keyring if the data keys have changed: see `retrying`.
     func commit(if conditions: [Transaction.Condition], then changes: [Transaction.Change]) throws(StoreError)
     {
+        let keys = try keyCondition(for: changes)
         _ = try storing { () throws(StorageError) in
-            try storage.commit(Transaction(if: conditions, then: changes))
+            try storage.commit(Transaction(if: [keys] + conditions, then: changes))
         }
     }
 
@@ -115,14 +119,10 @@ extension SecretStore {
         let key = Keys.value(version.version, of: secret.id, in: home)
         let snapshot = try storing { () throws(StorageError) in try storage.read([.key(key)], at: nil) }
         guard let record = snapshot.records.first else { throw .damaged(record: key.text) }
-        do {
-            return try SecretValue(capacity: version.count) { bytes in
+        return try opening(key) { sealer throws(SealError) in
+            try .sealing(capacity: version.count) { bytes throws(SealError) in
                 try sealer.open(record.bytes.span, under: key, into: &bytes)
             }
-        } catch let error as SecretMemoryError {
-            throw .memory(error)
-        } catch {
-            throw .damaged(record: key.text)
         }
     }
 }

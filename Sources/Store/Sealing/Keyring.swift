@@ -117,6 +117,8 @@ package enum KeyringError: Error, Equatable, Sendable {
     case wrongRootKey
     /// A newer program wrote it.
     case newerFormat(found: Int, known: Int)
+    /// Storage has an older keyring than it had before.
+    case older(found: UInt32, known: UInt32)
     /// No room for another key, or no further generation.
     case full
     /// The cryptography beneath.
@@ -130,6 +132,8 @@ extension KeyringError: CustomStringConvertible {
         case .wrongRootKey: "this root key is not the one that sealed the store"
         case .newerFormat(let found, let known):
             "the keyring has format \(found); this program knows formats up to \(known)"
+        case .older(let found, let known):
+            "the keyring is of generation \(found), and generation \(known) was there before"
         case .full: "the keyring has no room for another key"
         case .sealing(let error): error.description
         }
@@ -141,6 +145,7 @@ extension KeyringError: CustomStringConvertible {
         case .corrupt: "restore the store from a backup; without its keyring no record opens"
         case .wrongRootKey: "give the root key, or the passphrase, with which this store was made"
         case .newerFormat: "use the secretfs that wrote the store, or a newer one"
+        case .older: "somebody put an older keyring back: restore the newest one"
         case .full: "seal all records anew by the active key, then remove retired keys"
         case .sealing(let error): error.hint
         }

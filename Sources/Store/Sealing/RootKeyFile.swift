@@ -65,7 +65,7 @@ package struct RootKeyFile: Sendable {
     }
 
     /// Makes the file's name durable.
-    private func syncDirectory() throws(RootKeyError) {
+    func syncDirectory() throws(RootKeyError) {
         let end = path.utf8.lastIndex(of: UInt8(ascii: "/")) ?? path.startIndex
         let directory = end == path.startIndex ? "/" : String(path[..<end])
         let descriptor = unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -74,7 +74,7 @@ package struct RootKeyFile: Sendable {
         guard fsync(descriptor) == 0 else { throw notWritten() }
     }
 
-    private func notWritten() -> RootKeyError { .notWritten(path: path, reason: reason(of: errno)) }
+    func notWritten() -> RootKeyError { .notWritten(path: path, reason: reason(of: errno)) }
 }
 
 /// A root key that systemd hands to a unit: `$CREDENTIALS_DIRECTORY/NAME`, as text like a key file or as 32 raw

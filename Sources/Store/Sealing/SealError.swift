@@ -13,6 +13,8 @@ package enum SealError: Error, Equatable, Sendable {
     case damaged
     /// The plaintext has `count` bytes, and there is room for `room` only.
     case doesNotFit(count: Int, room: Int)
+    /// The keys were forgotten: the store was sealed while it was in use.
+    case sealed
     /// The kernel's random generator gave nothing; nothing was sealed.
     case entropyUnavailable
     /// No locked memory for a key or a value.
@@ -30,6 +32,7 @@ extension SealError: CustomStringConvertible {
         case .unknownKey(let id): "the keyring has no data key \(id), by which the record is sealed"
         case .damaged: "the record was changed, moved or sealed by another key"
         case .doesNotFit(let count, let room): "the value has \(count) bytes, and room was made for \(room)"
+        case .sealed: "the store was sealed, and its keys are no longer here"
         case .entropyUnavailable: "the kernel gave no random bytes"
         case .memory(.lockLimit(let limit)): "no more memory may be locked: RLIMIT_MEMLOCK is \(limit) bytes"
         case .memory(.exhausted): "the kernel has no memory"
@@ -44,6 +47,7 @@ extension SealError: CustomStringConvertible {
         case .newerFormat: "use the secretfs that wrote the store, or a newer one"
         case .unknownKey: "restore the keyring that belongs to this store: an older one was put in its place"
         case .doesNotFit: "restore the store from a backup: the record is not the one its entry describes"
+        case .sealed: "give the agent its keys again: secretfs unseal"
         case .entropyUnavailable: "check getrandom(2): a seccomp filter may forbid it"
         case .memory(.lockLimit): "raise the limit: `ulimit -l`, or LimitMEMLOCK= in the unit"
         case .memory(.exhausted): "free memory, or raise the limit of the service's cgroup"

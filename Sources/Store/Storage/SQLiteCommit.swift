@@ -40,6 +40,23 @@ struct SQLiteCommit {
         return (Revision(next), .commit)
     }
 
+    /// - Returns: how many were exchanged, and whether anything is to be committed.
+    mutating func replace(
+        _ replacements: [Replacement], if conditions: [Transaction.Condition]
+    ) throws -> (Int, Database.TransactionCompletion) {
+        for condition in conditions { try check(condition) }
+        let exchange = try Exchange(database, next)
+        var count = 0
+        for replacement in replacements {
+            try exchange.put(replacement)
+            count += database.changesCount
+        }
+        guard count > 0 else { return (0, .rollback) }
+        // A revision without keys: nothing that anybody shows has changed.
+        try ChangeWindow(database).note([], after: &state)
+        return (count, .commit)
+    }
+
     /// The first condition that does not hold; also after some of our writes.
     private func firstConflict(_ conditions: [Transaction.Condition]) throws -> StorageError? {
         for condition in conditions {

@@ -77,6 +77,30 @@ package final class SQLiteStorage: Storage {
         }
     }
 
+    package func page(after key: RecordKey?, _ limit: PageLimit) throws(StorageError) -> Snapshot {
+        let path = connection.path
+        return try connection.read { database in
+            let revision = Revision(try StoreState(database, path: path).revision)
+            let statement = try database.cachedStatement(
+                sql: """
+                    SELECT key, bytes, created, modified FROM record WHERE key > ifnull(?, x'')
+                    ORDER BY key LIMIT ?
+                    """
+            )
+            // No key is empty, so all come after an empty one (which GRDB binds as NULL).
+            let rows = try Row.fetchCursor(statement, arguments: [key?.blob ?? Data(), limit.records])
+            var records: [StoredRecord] = []
+            var bytes = 0
+            while let row = try rows.next() {
+                let record = try StoredRecord(row, path: path)
+                bytes += record.bytes.count
+                if bytes > limit.bytes, !records.isEmpty { break }
+                records.append(record)
+            }
+            return Snapshot(revision: revision, records: records)
+        }
+    }
+
     @discardableResult
     package func commit(_ transaction: Transaction) throws(StorageError) -> Revision {
         let path = connection.path
@@ -84,6 +108,16 @@ package final class SQLiteStorage: Storage {
         return try connection.transact(.immediate) { database in
             var commit = try SQLiteCommit(database, path: path)
             return try commit.make(transaction)
+        }
+    }
+
+    package func replace(
+        _ replacements: [Replacement], if conditions: [Transaction.Condition]
+    ) throws(StorageError) -> Int {
+        let path = connection.path
+        return try connection.transact(.immediate) { database in
+            var commit = try SQLiteCommit(database, path: path)
+            return try commit.replace(replacements, if: conditions)
         }
     }
 

@@ -19,12 +19,31 @@ package protocol Storage: Sendable {
     /// How many records have `prefix`, without reading them.
     func count(of prefix: RecordKey) throws(StorageError) -> Int
 
+    /// The next records in the order of keys, for who goes through all of them: a page is of one revision, and the
+    /// next page may be of a later one. What is put behind the last key meanwhile is not met any more.
+    ///
+    /// - Parameter key: the last one of the page before; nil for the first page.
+    /// - Returns: no record at the end of the store, and never else.
+    func page(after key: RecordKey?, _ limit: PageLimit) throws(StorageError) -> Snapshot
+
     /// Makes all changes of `transaction`, or none; durable when this returns (R8).
     ///
     /// - Returns: the revision that the changes made; the present one if there were none.
     /// - Throws: `.conflict` naming the first condition that does not hold; nothing was changed.
     @discardableResult
     func commit(_ transaction: Transaction) throws(StorageError) -> Revision
+
+    /// Exchanges the bytes of records for others that mean the same: what was sealed by another key. Each record is
+    /// exchanged if it was last put by the commit that the replacement names; another is left as it is, so that no
+    /// writer between is overwritten, and none makes this fail. Durable when this returns.
+    ///
+    /// A revision like others, except that `changes` does not tell its keys: who follows has nothing to read again.
+    ///
+    /// - Returns: how many were exchanged.
+    /// - Throws: `.conflict` naming the first condition that does not hold; nothing was changed.
+    func replace(
+        _ replacements: [Replacement], if conditions: [Transaction.Condition]
+    ) throws(StorageError) -> Int
 
     /// The keys that were put or deleted after `revision`, up to the newest, each once, in no order.
     ///
@@ -91,6 +110,33 @@ extension String {
 package enum Selection: Hashable, Sendable {
     case key(RecordKey)
     case prefix(RecordKey)
+}
+
+/// How long a page may be: `records` at most, and with more than one of them `bytes` at most.
+package struct PageLimit: Hashable, Sendable {
+    package let records: Int
+    package let bytes: Int
+
+    /// - Precondition: both are 1 or more.
+    package init(records: Int, bytes: Int) {
+        precondition(records > 0 && bytes > 0)
+        self.records = records
+        self.bytes = bytes
+    }
+}
+
+package struct Replacement: Hashable, Sendable {
+    package let key: RecordKey
+    /// What the record shall have.
+    package let bytes: [UInt8]
+    /// The commit that last put what is to be replaced.
+    package let since: Revision
+
+    package init(key: RecordKey, bytes: [UInt8], since: Revision) {
+        self.key = key
+        self.bytes = bytes
+        self.since = since
+    }
 }
 
 package struct StoredRecord: Hashable, Sendable {

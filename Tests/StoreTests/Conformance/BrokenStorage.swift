@@ -3,7 +3,9 @@ import Store
 /// A storage that does one thing wrong, to prove that the model notices.
 struct BrokenStorage: Storage {
     enum Fault: CaseIterable {
-        case ignoresConditions, losesDeletes, confusesPrefixes, losesBytes, forgetsChanges, countsKeysOnly
+        case ignoresConditions, losesDeletes, confusesPrefixes, losesBytes, forgetsChanges, countsKeysOnly,
+            losesPages,
+            overwritesOthers, tellsReplacements
     }
     let base: any Storage
     let fault: Fault
@@ -36,6 +38,36 @@ struct BrokenStorage: Storage {
             }
         }
         return try base.commit(transaction)
+    }
+
+    func page(after key: RecordKey?, _ limit: PageLimit) throws(StorageError) -> Snapshot {
+        let page = try base.page(after: key, limit)
+        guard fault == .losesPages, page.records.count > 2 else { return page }
+        return Snapshot(revision: page.revision, records: Array(page.records.dropFirst()))
+    }
+
+    func replace(
+        _ replacements: [Replacement], if conditions: [Transaction.Condition]
+    ) throws(StorageError) -> Int {
+        switch fault {
+        case .overwritesOthers:
+            var newest: [Replacement] = []
+            for replacement in replacements {
+                guard let record = try base.read([.key(replacement.key)], at: nil).records.first else {
+                    continue
+                }
+                newest.append(Replacement(key: record.key, bytes: replacement.bytes, since: record.modified))
+            }
+            return try base.replace(newest, if: conditions)
+        case .tellsReplacements:
+            let changes = replacements.map { Transaction.Change.put($0.key, $0.bytes) }
+            let unchanged = replacements.map { Transaction.Condition.unchanged($0.key, since: $0.since) }
+            do { try base.commit(Transaction(if: conditions + unchanged, then: changes)) } catch .conflict {
+                return 0
+            }
+            return replacements.count
+        default: return try base.replace(replacements, if: conditions)
+        }
     }
 
     func changes(since revision: Revision) throws(StorageError) -> Changes {

@@ -48,6 +48,31 @@ struct StoreModel {
         return revision
     }
 
+    mutating func replace(_ replacements: [Replacement]) -> Int {
+        let next = Revision(rawValue: revision.rawValue + 1)
+        var count = 0
+        for replacement in replacements {
+            guard let old = records[replacement.key], old.modified == replacement.since else { continue }
+            records[old.key] = StoredRecord(
+                key: old.key, bytes: replacement.bytes, created: old.created, modified: next)
+            count += 1
+        }
+        if count > 0 { revision = next }
+        return count
+    }
+
+    func page(after key: RecordKey?, _ limit: PageLimit) -> [StoredRecord] {
+        let rest = records.values.filter { record in key.map { $0 < record.key } ?? true }.sorted {
+            $0.key < $1.key
+        }
+        var bytes = 0
+        let fitting = rest.prefix { record in
+            bytes += record.bytes.count
+            return bytes <= limit.bytes
+        }
+        return Array(rest.prefix(max(1, min(limit.records, fitting.count))))
+    }
+
     func read(_ prefix: RecordKey) -> [StoredRecord] {
         records.values.filter { $0.key.text.utf8.starts(with: prefix.text.utf8) }.sorted { $0.key < $1.key }
     }
@@ -104,6 +129,11 @@ func randomTransaction(_ random: inout SeededRandom) -> Transaction {
             let transaction = withRandomCondition(randomTransaction(&random), model, &random)
             let expected = Result { () throws(StorageError) in try model.commit(transaction) }
             let outcome = Result { () throws(StorageError) in try store.commit(transaction) }
+            let replacements = randomReplacements(model, &random)
+            let exchanged = model.replace(replacements)
+            guard try store.replace(replacements, if: []) == exchanged else {
+                return "seed \(seed), round \(round): replacements"
+            }
             let other = stores[Int.random(in: 0..<stores.count, using: &random)]
             let found =
                 outcome == expected
@@ -127,6 +157,17 @@ func randomTransaction(_ random: inout SeededRandom) -> Transaction {
         return transaction
     }
 
+    /// Some of records as they are, some as they were once.
+    private func randomReplacements(_ model: StoreModel, _ random: inout SeededRandom) -> [Replacement] {
+        var seen: Set<RecordKey> = []
+        let keys = (0..<Int.random(in: 0...3, using: &random)).map { _ in randomKey(&random) }
+        return keys.filter { seen.insert($0).inserted }.map { key in
+            let modified = model.records[key]?.modified ?? 1
+            let since = Bool.random(using: &random) ? modified : Revision(rawValue: modified.rawValue / 2)
+            return Replacement(key: key, bytes: Array(repeating: 9, count: 3), since: since)
+        }
+    }
+
     private func difference(
         _ store: any Storage, _ model: StoreModel, _ random: inout SeededRandom
     ) throws -> String? {
@@ -140,6 +181,12 @@ func randomTransaction(_ random: inout SeededRandom) -> Transaction {
             return "revision \(snapshot.revision), not \(model.revision)"
         }
         guard try store.count(of: key) == model.read(key).count else { return "count of \(key)" }
+        let limit = PageLimit(
+            records: Int.random(in: 1...5, using: &random), bytes: Int.random(in: 1...100, using: &random))
+        let last = Bool.random(using: &random) ? key : nil
+        guard try store.page(after: last, limit).records == model.page(after: last, limit) else {
+            return "page after \(last?.text ?? "nothing") of \(limit)"
+        }
         let since = Revision(rawValue: UInt64.random(in: 0...model.revision.rawValue, using: &random))
         guard try store.changes(since: since).keys == model.changes(since: since) else {
             return "changes since \(since)"
