@@ -5,7 +5,7 @@ import random
 import shutil
 
 import pytest
-from support import ALGORITHM, Store, empty, entries, parse_environ, store, wait_until  # noqa: F401 (fixtures)
+from support import ALGORITHM, Store, empty, entries, parse_environ, store, value_file, wait_until  # noqa: F401 (fixtures)
 
 SEEDS = [1, 2, 3]
 # Each runs at most one command.
@@ -76,7 +76,7 @@ class Run:
     def create(self):
         name, value = self.random.choice(NAMES), self.value()
         delivery = "file" if b"\0" in value else "env"
-        outcome = self.store.run("secret", "create", ALGORITHM, name, "--value-file", "-", "--delivery", delivery, input=value)
+        outcome = self.store.run("secret", "create", ALGORITHM, name, "--value-file", value_file(value), "--delivery", delivery, input=value)
         assert outcome.status == (73 if name in self.model.values else 0), outcome
         if outcome.status == 0:
             self.model.set(name, value)
@@ -84,7 +84,7 @@ class Run:
     def update(self):
         name, value = self.random.choice(NAMES), self.value()
         delivery = "file" if b"\0" in value else "env"
-        outcome = self.store.run("secret", "update", ALGORITHM, name, "--value-file", "-", "--delivery", delivery, input=value)
+        outcome = self.store.run("secret", "update", ALGORITHM, name, "--value-file", value_file(value), "--delivery", delivery, input=value)
         assert outcome.status == (0 if name in self.model.values else 66), outcome
         if outcome.status == 0:
             self.model.set(name, value)
