@@ -15,6 +15,14 @@ package protocol FileTree: AnyObject, Sendable {
     /// Opens a file for reading. `.stale` makes the kernel look the name up again and retry.
     func open(_ node: NodeID, by caller: Caller) throws(Refusal) -> HandleID
 
+    /// Opens a file for reading, where that may have to wait for a disk.
+    ///
+    /// - Parameter later: called once on another thread, if and only if this returns nil.
+    func open(
+        _ node: NodeID, by caller: Caller,
+        later: @escaping @Sendable (Result<HandleID, Refusal>) -> Void
+    ) throws(Refusal) -> HandleID?
+
     /// Lends `answer` at most `count` bytes of the open file from `offset`; none at or past its end.
     /// `answer` is called exactly once unless this throws.
     func read(_ handle: HandleID, at offset: UInt64, count: Int, _ answer: (RawSpan) -> Void) throws(Refusal)
@@ -48,6 +56,11 @@ package protocol FileTree: AnyObject, Sendable {
 
 extension FileTree {
     package func mayBeCached(_ handle: HandleID) -> Bool { true }
+
+    package func open(
+        _ node: NodeID, by caller: Caller,
+        later: @escaping @Sendable (Result<HandleID, Refusal>) -> Void
+    ) throws(Refusal) -> HandleID? { try open(node, by: caller) }
 }
 
 /// What the kernel calls an inode within one mount. 1 is the root directory.
@@ -144,6 +157,8 @@ package enum Refusal: Error, Equatable, CaseIterable, Sendable {
     case stale
     case damaged
     case sealed
+    /// Its audit record cannot be written.
+    case unaudited
     case tooLarge
     case noMemory
     case noAttribute

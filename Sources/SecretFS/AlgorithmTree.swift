@@ -12,6 +12,9 @@ import Synchronization
 /// that.
 package final class AlgorithmTree: FileTree {
     package let attributes: MountAttributes
+    /// Whose tree it is, and where each open is recorded.
+    let algorithm: AlgorithmName
+    let trail: any AuditTrail
     let callers: any CallerResolver
     /// Whether thread ids of requests are of our process namespace. The kernel gives those of the namespace in which
     /// the mount was made, whoever serves it (fuse_get_req in fs/fuse/dev.c, fc->pid_ns).
@@ -20,15 +23,18 @@ package final class AlgorithmTree: FileTree {
     let state: Mutex<TreeState>
 
     /// - Parameters:
-    ///   - callers: finds out who opens, where a rule asks for more than user and group.
+    ///   - trail: where each open is recorded before anything of it is released.
+    ///   - callers: finds out who opens, for rules and records.
     ///   - knowsThreads: whether the mount was made in our process namespace. If not, every rule denies.
     ///   - onProblem: told the name of each file that could not be opened or read, and why, for the log.
     package init(
-        _ view: AlgorithmView, attributes: MountAttributes, callers: any CallerResolver = NoCallerResolver(),
-        knowsThreads: Bool = true,
+        _ view: AlgorithmView, of algorithm: AlgorithmName, attributes: MountAttributes,
+        trail: any AuditTrail, callers: any CallerResolver = NoCallerResolver(), knowsThreads: Bool = true,
         onProblem: @escaping @Sendable (_ file: String, Refusal) -> Void
     ) {
+        self.algorithm = algorithm
         self.attributes = attributes
+        self.trail = trail
         self.callers = callers
         self.knowsThreads = knowsThreads
         self.onProblem = onProblem
@@ -71,7 +77,7 @@ package final class AlgorithmTree: FileTree {
         return node(id, content)
     }
 
-    // MARK: Files; `open` is in Opening.swift
+    // MARK: Files; `open` is in AuditedOpen.swift and Opening.swift
 
     package func read(
         _ handle: HandleID, at offset: UInt64, count: Int, _ answer: (RawSpan) -> Void

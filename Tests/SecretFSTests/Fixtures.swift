@@ -6,11 +6,15 @@ import TestSupport
 @testable import SecretFS
 
 extension AlgorithmTree {
-    static func of(_ view: AlgorithmView, fileMode: UInt16 = 0o400) throws -> AlgorithmTree {
+    static func of(
+        _ view: AlgorithmView, fileMode: UInt16 = 0o400, trail: any AuditTrail = NoTrail()
+    ) throws -> AlgorithmTree {
         guard let attributes = MountAttributes(uid: 7, gid: 8, fileMode: fileMode) else {
             throw Refusal.invalid
         }
-        return AlgorithmTree(view, attributes: attributes) { _, _ in }
+        return AlgorithmTree(
+            view, of: try AlgorithmName("nlp/Summarizer"), attributes: attributes, trail: trail
+        ) { _, _ in }
     }
 
     var plaintextCount: Int { state.withLock { $0.files.plaintextCount } }

@@ -48,7 +48,10 @@ struct Server: ~Copyable {
         guard let attributes = MountAttributes(uid: getuid(), gid: getgid(), fileMode: 0o400) else {
             throw Refusal.invalid
         }
-        let tree = AlgorithmTree(.of([], generation: 0), attributes: attributes) { _, _ in }
+        let tree = AlgorithmTree(
+            .of([], generation: 0), of: try AlgorithmName("nlp/Summarizer"), attributes: attributes,
+            trail: NoTrail()
+        ) { _, _ in }
         return ServedAlgorithm(tree: tree, session: try serve(tree, at: directory))
     }
 

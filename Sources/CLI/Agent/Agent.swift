@@ -6,6 +6,8 @@ import Synchronization
 
 /// The parts of a running agent: the store, what follows its changes, the mounts, the socket.
 final class Agent: Sendable {
+    private let store: SecretStore
+    private let audit: AgentAudit
     private let server: AgentServer
     private let mounts: ServedMounts
     private let loop: SessionLoop
@@ -24,15 +26,21 @@ final class Agent: Sendable {
         } catch {
             throw Failure(.system, "the agent's threads cannot be started: \(error)")
         }
-        let mounts = ServedMounts(store, loop, log) { isUsed in isUsed ? idle?.cancel() : idle?.restart() }
+        self.store = store
+        let audit = AgentAudit(store, log)
+        self.audit = audit
+        let mounts = ServedMounts(store, audit.writer, loop, log) { isUsed in
+            isUsed ? idle?.cancel() : idle?.restart()
+        }
         self.mounts = mounts
         self.idle = idle
         // From the moment that it is found idle, a mount is refused, and its command starts another agent.
         idle?.onIdle { if mounts.closeIfEmpty() { signals.stop() } }
         let keys = AgentKeys(store, mounts, log)
-        server = AgentServer(socket, mounts, keys, log) { signals.stop() }
+        server = AgentServer(socket, mounts, keys, audit.writer, log) { signals.stop() }
         following = try Following(
             store, onChange: { affected in mounts.refresh(affected) }, onKeyring: { keys.follow() },
+            onAuditSettings: { audit.readSettings() },
             onProblem: { problem in
                 log.error(
                     "changes cannot be read; trying again",
@@ -42,7 +50,9 @@ final class Agent: Sendable {
         guard try store.hasNewestKeys() else { throw StoreError.keysOutdated }
     }
 
-    func start() {
+    /// - Throws: if that cannot be recorded; then nothing is served.
+    func start() throws {
+        try audit.start()
         let server = server
         accepting.async { server.run() }
         idle?.restart()
@@ -54,6 +64,7 @@ final class Agent: Sendable {
         following.cancel()
         mounts.close()
         loop.stop()
+        audit.stop()
     }
 }
 

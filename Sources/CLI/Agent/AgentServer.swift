@@ -15,18 +15,21 @@ final class AgentServer: Sendable {
     private let socket: OwnedDescriptor
     private let mounts: ServedMounts
     private let keys: AgentKeys
+    private let trail: any AuditTrail
     private let log: Logger
     private let started = Timestamp.now()
     private let connections = Atomic(0)
     private let onStop: @Sendable () -> Void
 
     init(
-        _ socket: OwnedDescriptor, _ mounts: ServedMounts, _ keys: AgentKeys, _ log: Logger,
+        _ socket: OwnedDescriptor, _ mounts: ServedMounts, _ keys: AgentKeys, _ trail: any AuditTrail,
+        _ log: Logger,
         onStop: @escaping @Sendable () -> Void
     ) {
         self.socket = socket
         self.mounts = mounts
         self.keys = keys
+        self.trail = trail
         self.log = log
         self.onStop = onStop
     }
@@ -47,14 +50,14 @@ final class AgentServer: Sendable {
             }
             let connection = OwnedDescriptor(accepted)
             AgentSocket.setTimeout(connection, seconds: 10)
-            guard isAllowed(connection) else { continue }
+            guard let peer = allowedPeer(connection) else { continue }
             guard connections.add(1, ordering: .relaxed).newValue <= Self.maximumConnections else {
                 connections.subtract(1, ordering: .relaxed)
                 continue
             }
             do {
                 try Thread(named: "command") { [self] in
-                    answer(connection)
+                    answer(connection, peer)
                     connections.subtract(1, ordering: .relaxed)
                 }.detach()
             } catch {
@@ -67,21 +70,23 @@ final class AgentServer: Sendable {
     func close() { shutdown(socket.raw, Int32(SHUT_RDWR)) }
 
     /// The socket's mode says so already; this holds where a folder was opened by mistake.
-    private func isAllowed(_ connection: OwnedDescriptor) -> Bool {
-        guard let peer = try? DescriptorPassing.peer(of: connection.raw) else { return false }
+    private func allowedPeer(_ connection: OwnedDescriptor) -> AuditActor? {
+        guard let peer = try? DescriptorPassing.peer(of: connection.raw) else { return nil }
+        let actor = AuditActor(waiting: peer.process, uid: peer.uid, gid: peer.gid)
         guard peer.uid == geteuid() || peer.uid == 0 else {
             log.warning("a command of another user was refused", metadata: ["uid": "\(peer.uid)"])
-            return false
+            _ = try? trail.record(AuditEvent(.command, .denied, by: actor)) { _ in }
+            return nil
         }
-        return true
+        return actor
     }
 
-    private func answer(_ connection: OwnedDescriptor) {
+    private func answer(_ connection: OwnedDescriptor, _ peer: AuditActor) {
         do {
             let (request, descriptors) = try AgentMessage.receive(AgentRequest.self, over: connection)
             let answer: AgentAnswer
             do {
-                answer = try self.answer(request, descriptors)
+                answer = try self.answer(request, peer, descriptors)
             } catch {
                 answer = AgentAnswer(Failure(any: error))
             }
@@ -92,7 +97,9 @@ final class AgentServer: Sendable {
         }
     }
 
-    private func answer(_ request: AgentRequest, _ descriptors: [OwnedDescriptor]) throws -> AgentAnswer {
+    private func answer(
+        _ request: AgentRequest, _ peer: AuditActor, _ descriptors: [OwnedDescriptor]
+    ) throws -> AgentAnswer {
         switch request {
         case .status:
             return .status(
@@ -105,7 +112,7 @@ final class AgentServer: Sendable {
             guard let device = descriptors.first else {
                 throw Failure(.badInput, "no FUSE descriptor came with the request")
             }
-            try mounts.serve(request, on: device, keeper: descriptors.dropFirst().first)
+            try mounts.serve(request, by: peer, on: device, keeper: descriptors.dropFirst().first)
             return .done
         case .seal:
             keys.seal()

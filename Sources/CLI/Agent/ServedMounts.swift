@@ -43,6 +43,7 @@ final class ServedMounts: Sendable {
     }
 
     private let store: SecretStore
+    private let trail: any AuditTrail
     private let loop: SessionLoop
     private let log: Logger
     private let state = Mutex(State())
@@ -56,10 +57,11 @@ final class ServedMounts: Sendable {
     private let onUse: @Sendable (_ isUsed: Bool) -> Void
 
     init(
-        _ store: SecretStore, _ loop: SessionLoop, _ log: Logger,
+        _ store: SecretStore, _ trail: any AuditTrail, _ loop: SessionLoop, _ log: Logger,
         onUse: @escaping @Sendable (_ isUsed: Bool) -> Void
     ) {
         self.store = store
+        self.trail = trail
         self.loop = loop
         self.log = log
         self.onUse = onUse
@@ -80,7 +82,12 @@ final class ServedMounts: Sendable {
     }
 
     /// Serves `request` on `descriptor`; `keeper` is what fusermount3 needs open as long as it is served.
-    func serve(_ request: ServeRequest, on descriptor: OwnedDescriptor, keeper: OwnedDescriptor?) throws {
+    ///
+    /// - Parameter actor: who asks.
+    func serve(
+        _ request: ServeRequest, by actor: AuditActor, on descriptor: OwnedDescriptor,
+        keeper: OwnedDescriptor?
+    ) throws {
         let name = try AlgorithmName(request.algorithm)
         guard let attributes = MountAttributes(uid: request.uid, gid: request.gid, fileMode: request.fileMode)
         else {
@@ -91,13 +98,16 @@ final class ServedMounts: Sendable {
         let seldom = Seldom()
         let knowsThreads = request.processNamespace != nil && request.processNamespace == processNamespace
         let tree = AlgorithmTree(
-            view, attributes: attributes, callers: callers, knowsThreads: knowsThreads
+            view, of: name, attributes: attributes, trail: trail, callers: callers, knowsThreads: knowsThreads
         ) { file, refusal in
             guard seldom.allows("\(file) \(refusal)") else { return }
             log.error(
                 "a file cannot be opened",
                 metadata: ["algorithm": "\(name)", "file": "\(file)", "reason": "\(refusal)"])
         }
+        try trail.record([
+            AuditEvent(.mount, by: actor, home: .algorithm(name), detail: request.mountPoint)
+        ])
         try add(descriptor, keeper, tree, request, name)
         log.info(
             "mounted", metadata: ["algorithm": "\(name)", "mount-point": "\(printable(request.mountPoint))"])
@@ -157,6 +167,11 @@ final class ServedMounts: Sendable {
             return mount
         }
         if let gone {
+            // It has happened already: nobody can be refused it.
+            let event = AuditEvent(
+                .unmount, by: .thisProcess, home: .algorithm(gone.algorithm),
+                detail: gone.request.mountPoint)
+            _ = try? trail.record(event) { _ in }
             log.info(
                 "unmounted",
                 metadata: [

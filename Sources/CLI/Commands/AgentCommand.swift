@@ -89,7 +89,7 @@ struct AgentCommand: ParsableCommand {
         // relative paths start there.
         unsafe chdir("/")
         let agent = try Agent(store, directory, signals, log, exitWhenIdle: exitWhenIdle)
-        agent.start()
+        try agent.start()
         ServiceNotice.ready.send()
         log.info("serving", metadata: ["state": "\(directory.path)"])
         if rootKeyFromStdin { tellStarter(.done) }

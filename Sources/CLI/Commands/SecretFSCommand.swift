@@ -20,7 +20,8 @@ struct SecretFSCommand: ParsableCommand {
         version: version,
         groupedSubcommands: [
             CommandGroup(
-                name: "Store", subcommands: [InitCommand.self, StatusCommand.self, DoctorCommand.self]),
+                name: "Store",
+                subcommands: [InitCommand.self, StatusCommand.self, DoctorCommand.self, AuditCommand.self]),
             CommandGroup(
                 name: "Secrets",
                 subcommands: [
@@ -85,7 +86,8 @@ struct SecretFSCommand: ParsableCommand {
     /// Nil for what the argument parser throws.
     private static func failure(for error: any Error) -> Failure? {
         switch error {
-        case is Failure, is StoreError, is NameError, is SecretMemoryError, is RootKeyError, is MountError,
+        case is Failure, is StoreError, is AuditError, is NameError, is SecretMemoryError, is RootKeyError,
+            is MountError,
             is UnmountError:
             Failure(any: error)
         default: nil

@@ -51,6 +51,7 @@ extension Failure {
         case let error as NameError: self.init(error)
         case let error as SecretMemoryError: self.init(error)
         case let error as RootKeyError: self.init(error)
+        case let error as AuditError: self.init(error)
         case let error as MountError: self.init(error)
         case let error as UnmountError: self.init(error)
         default: self.init(.system, "\(type(of: error))")
@@ -188,6 +189,7 @@ extension Failure {
         case .exists(let path):
             self.init(.exists, "there is a store in \(path)", hint: "use it, or choose another --state")
         case .storage(let error): self.init(error)
+        case .audit(let error): self.init(error)
         case .memory(let error): self.init(error)
         case .sealing(let error): self.init(.damaged, error.description, hint: error.hint)
         case .rootKey(let error): self.init(error)

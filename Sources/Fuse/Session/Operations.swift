@@ -91,7 +91,7 @@ extension fuse_lowlevel_ops {
             unsafe answer(request) { request throws(Refusal) in
                 // The mount is read-only; this holds when somebody remounts it writable.
                 guard flags & O_ACCMODE == O_RDONLY, flags & O_TRUNC == 0 else { throw .readOnly }
-                return .file(try request.access.openFile(NodeID(rawValue: node), by: request.caller))
+                return try request.access.openFile(NodeID(rawValue: node), for: request)
             }
         }
         unsafe read = { request, _, count, offset, info in

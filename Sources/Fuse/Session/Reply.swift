@@ -19,8 +19,9 @@ enum Reply {
 }
 
 /// One request of the kernel's, answered exactly once; libfuse frees it with the answer.
-@safe struct Request {
-    private let raw: fuse_req_t
+@safe struct Request: Sendable {
+    // SAFETY: libfuse takes an answer from any thread; each request has one owner, who gives it once.
+    private nonisolated(unsafe) let raw: fuse_req_t
     let access: TreeAccess
 
     init(_ raw: fuse_req_t) {
@@ -42,6 +43,9 @@ enum Reply {
             unsafe fuse_reply_buf(raw, buffer.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count)
         }
     }
+
+    /// Frees a request that nobody can be told of any more; the kernel ends it with the mount.
+    func drop() { unsafe fuse_reply_none(raw) }
 
     func refuse(errno: Int32) { _ = unsafe fuse_reply_err(raw, errno) }
 

@@ -19,8 +19,17 @@ final class TreeAccess: Sendable {
         self.notifier = notifier
     }
 
-    func openFile(_ node: NodeID, by caller: Caller) throws(Refusal) -> HandleID {
-        let handle = try tree.open(node, by: caller)
+    /// Opens a file, and answers now or from another thread when the tree is ready.
+    func openFile(_ node: NodeID, for request: Request) throws(Refusal) -> Reply {
+        let open = LateOpen(self)
+        let handle = try tree.open(node, by: request.caller) { result in open.finish(result) }
+        if let handle { return .file(hold(handle)) }
+        guard let result = open.wait(request) else { return .sent }
+        return .file(hold(try result.get()))
+    }
+
+    /// From now on it is closed with the session, if the kernel does not do so before.
+    private func hold(_ handle: HandleID) -> HandleID {
         held.withLock { held in _ = held.files.insert(handle) }
         return handle
     }
@@ -41,8 +50,38 @@ final class TreeAccess: Sendable {
         if wasHeld { tree.closeDirectory(handle) }
     }
 
-    /// Closes what the kernel will not close any more, because the mount is gone.
+    // MARK: Late answers
+
+    /// Requests that are answered from other threads; nil once the session is over.
+    private let late = Mutex<[ObjectIdentifier: Request]?>([:])
+
+    /// Once the session is over, the request is dropped.
+    func keep(_ request: Request, for open: LateOpen) {
+        late.withLock { late in
+            guard late != nil else { return request.drop() }
+            late?[ObjectIdentifier(open)] = request
+        }
+    }
+
+    func answer(_ open: LateOpen, _ result: Result<HandleID, Refusal>) {
+        // Under the lock, so that libfuse's session is not destroyed meanwhile. An answer never waits.
+        let isSent = late.withLock { late in
+            guard let request = late?.removeValue(forKey: ObjectIdentifier(open)) else { return false }
+            switch result {
+            case .success(let handle): request.send(.file(hold(handle)))
+            case .failure(let refusal): request.refuse(errno: refusal.errno)
+            }
+            return true
+        }
+        if !isSent, case .success(let handle) = result { tree.close(handle) }
+    }
+
+    /// Closes what the kernel will not close any more, because the mount is gone. Nothing is answered after that.
     func closeAll() {
+        late.withLock { late in
+            for request in (late ?? [:]).values { request.drop() }
+            late = nil
+        }
         let left = held.withLock { held in
             defer { held = Held() }
             return held

@@ -35,11 +35,17 @@ extension SecretStore {
     package func createAlgorithm(_ name: AlgorithmName) throws(StoreError) -> Algorithm {
         let algorithm = Algorithm(name: name, id: UUID(), created: .now())
         let key = Keys.algorithm(name)
+        let present = try storing { () throws(StorageError) in try storage.read([.key(key)], at: nil) }
+        // Seen before anything is recorded: who meets it mostly only asks whether it is there.
+        guard present.records.isEmpty else { throw .algorithmExists(name) }
         try retrying("algorithm \(name)") { () throws(StoreError) in
-            var random = RandomBlock()
-            let sealed = try seal(metadata: algorithm.encoded(), under: key, &random)
+            var write = try write(to: .algorithm(name), by: .thisProcess)
+            let sealed = try seal(metadata: algorithm.encoded(), under: key, &write.random)
+            write.conditions.append(.absent(key))
+            write.changes.append(.put(key, sealed))
+            write.tells(.algorithmCreate)
             do throws(StoreError) {
-                try commit(if: [.absent(key)], then: [.put(key, sealed)])
+                try commit(write)
             } catch .storage(.conflict(key)) {
                 throw .algorithmExists(name)
             }
@@ -56,6 +62,7 @@ extension SecretStore {
             guard let record = snapshot.records.first else { throw .algorithmMissing(name) }
             var write = try write(to: .algorithm(name), by: .thisProcess)
             write.conditions.append(.unchanged(record.key, since: record.modified))
+            write.tells(.algorithmDelete)
             try revocations(of: name, &write)
             write.changes += [
                 .delete(record.key), .deletePrefix(Keys.secrets(of: .algorithm(name))),
@@ -74,11 +81,12 @@ extension SecretStore {
             guard let found = try load(.algorithm(name)).algorithm else { throw .algorithmMissing(name) }
             var next = found.value
             change(&next)
-            var random = RandomBlock()
-            let sealed = try seal(metadata: next.encoded(), under: found.record.key, &random)
-            try commit(
-                if: [.unchanged(found.record.key, since: found.record.modified)],
-                then: [.put(found.record.key, sealed)])
+            var write = try write(to: .algorithm(name), by: .thisProcess)
+            let sealed = try seal(metadata: next.encoded(), under: found.record.key, &write.random)
+            write.conditions.append(.unchanged(found.record.key, since: found.record.modified))
+            write.changes.append(.put(found.record.key, sealed))
+            write.tells(.algorithmUpdate)
+            try commit(write)
             return next
         }
     }
@@ -134,9 +142,13 @@ extension SecretStore {
             if let found = byName[secret.name] {
                 var next = found.value
                 next.delivery = secret.delivery
-                made.append(try addVersion(secret.value, to: next, found.record, &write))
+                let changed = try addVersion(secret.value, to: next, found.record, &write)
+                write.tells(.secretUpdate, changed, version: changed.current.version)
+                made.append(changed)
             } else {
-                made.append(try addSecret(secret, &write))
+                let new = try addSecret(secret, &write)
+                write.tells(.secretCreate, new, version: .first)
+                made.append(new)
             }
         }
         try commit(write)
@@ -185,6 +197,12 @@ extension SecretStore {
             next.modified = .now()
             var write = try write(to: home, by: actor)
             try change(&next, found, &write)
+            if write.events.isEmpty {
+                // With a version where the value is new.
+                let version = next.current.version
+                write.tells(
+                    .secretUpdate, next, version: version == found.value.current.version ? nil : version)
+            }
             try commit(write)
             return next
         }
@@ -196,13 +214,16 @@ extension SecretStore {
             guard let found = try load(home, only: secret).secrets.first else {
                 throw .secretMissing(secret, home)
             }
-            var changes: [Transaction.Change] = [
+            var write = try write(to: home, by: .thisProcess)
+            write.conditions.append(.unchanged(found.record.key, since: found.record.modified))
+            write.changes = [
                 .delete(found.record.key), .deletePrefix(Keys.values(of: found.value.id, in: home)),
             ]
             if case .owner(let owner) = home {
-                changes += found.value.grants.map { .delete(Keys.grant(of: secret, of: owner, to: $0)) }
+                write.changes += found.value.grants.map { .delete(Keys.grant(of: secret, of: owner, to: $0)) }
             }
-            try commit(if: [.unchanged(found.record.key, since: found.record.modified)], then: changes)
+            write.tells(.secretDelete, found.value)
+            try commit(write)
         }
     }
 }

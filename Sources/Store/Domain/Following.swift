@@ -23,6 +23,7 @@ package final class Following: Sendable {
     private let onChange: @Sendable (AffectedMounts) -> Void
     private let onProblem: @Sendable (StorageError) -> Void
     private let onKeyring: @Sendable () -> Void
+    private let onAuditSettings: @Sendable () -> Void
     private let last: Mutex<Revision>
     private let isCancelled = Atomic(false)
     private let watch = Mutex<(any Watch)?>(nil)
@@ -34,12 +35,14 @@ package final class Following: Sendable {
     package init(
         _ store: SecretStore, onChange: @escaping @Sendable (AffectedMounts) -> Void,
         onKeyring: @escaping @Sendable () -> Void = {},
+        onAuditSettings: @escaping @Sendable () -> Void = {},
         onProblem: @escaping @Sendable (StorageError) -> Void
     ) throws(StoreError) {
         storage = store.storage
         self.onChange = onChange
         self.onProblem = onProblem
         self.onKeyring = onKeyring
+        self.onAuditSettings = onAuditSettings
         do {
             last = Mutex(try storage.read([], at: nil).revision)
             let watch = try storage.watch { [weak self] _ in self?.catchUp() }
@@ -79,11 +82,13 @@ package final class Following: Sendable {
             guard changes.revision > last else { return nil }
             last = changes.revision
             if changes.keys.contains(Keys.keyring) { onKeyring() }
+            if changes.keys.contains(Keys.auditSettings) { onAuditSettings() }
             let parts = Set(changes.keys.compactMap(Keys.affected(by:)))
             return parts.isEmpty ? nil : .some(parts)
         } catch .revisionGone {
             last = try storage.read([], at: nil).revision
             onKeyring()
+            onAuditSettings()
             return .all
         }
     }

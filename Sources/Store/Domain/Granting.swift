@@ -19,6 +19,7 @@ extension SecretStore {
             }
             next.grants.sort()
             guard next.grants.count <= Secret.maximumGrants else { throw .tooManyGrants(secret, owner) }
+            for grantee in grantees { write.tells(.secretGrant, next, "to \(grantee)") }
             try put(next, replacing: found.record, &write)
         }
     }
@@ -34,6 +35,7 @@ extension SecretStore {
                 write.changes.append(.delete(Keys.grant(of: secret, of: owner, to: grantee)))
             }
             next.grants.removeAll { grantees.contains($0) }
+            for grantee in grantees { write.tells(.secretRevoke, next, "from \(grantee)") }
             try put(next, replacing: found.record, &write)
         }
     }

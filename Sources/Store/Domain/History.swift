@@ -16,6 +16,7 @@ extension SecretStore {
             // The delivery may have changed since.
             try check(value, secret, next.delivery)
             next = try addVersion(value, to: next, found.record, &write)
+            write.tells(.secretRollBack, next, version: next.current.version, "to version \(version)")
         }
     }
 
@@ -33,6 +34,7 @@ extension SecretStore {
             guard version != next.current.version else { throw .versionInUse(secret, home, version) }
             next.versions.remove(at: index)
             write.changes.append(.delete(write.key(of: version, of: next.id)))
+            write.tells(.secretDestroy, next, version: version)
             try put(next, replacing: found.record, &write)
         }
     }

@@ -7,6 +7,10 @@ enum Keys {
     static let rootKey = RecordKey("root-key")
     /// The data keys, sealed by the root key.
     static let keyring = RecordKey("keyring")
+    /// What the audit log's lines are authenticated by, sealed.
+    static let auditKey = RecordKey("audit-key")
+    static let auditAnchor = RecordKey("audit-anchor")
+    static let auditSettings = RecordKey("audit-settings")
 
     /// Records that are not sealed by a data key.
     static func isUnsealed(_ key: RecordKey) -> Bool { key == rootKey || key == keyring }

@@ -41,6 +41,8 @@ enum RecordKind: UInt8 {
     case algorithm = 0x41  // "A"
     case secret = 0x53  // "S"
     case grant = 0x47  // "G"
+    case auditAnchor = 0x4C  // "L"
+    case auditSettings = 0x54  // "T"
 
     /// The version of every metadata record's layout.
     static let format: UInt8 = 1

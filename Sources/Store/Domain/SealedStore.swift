@@ -6,6 +6,8 @@ package struct SealedStore: Sendable {
     /// Where the root key comes from. From storage, so hostile: it can name a wrong key, never a value.
     package let source: RootKeyDescriptor
     package let keyring: StoredRecord
+    /// The store's folder.
+    let directory: String
 
     /// - Throws: `.storage(.missing)` and the other storage errors, `.storage(.missing)` too for a store whose
     ///   making was interrupted; `.rootKey` for a descriptor that does not parse.
@@ -24,7 +26,8 @@ package struct SealedStore: Sendable {
         }
         do {
             let source = try RootKeyDescriptor(decoding: records[0].bytes)
-            return SealedStore(storage: storage, source: source, keyring: records[1])
+            return SealedStore(
+                storage: storage, source: source, keyring: records[1], directory: directory)
         } catch {
             throw .rootKey(error)
         }
@@ -34,7 +37,7 @@ package struct SealedStore: Sendable {
     ///
     /// - Throws: `.keyring`, which tells a wrong key, a newer format and damage apart.
     package func unseal(by root: borrowing RootKey) throws(StoreError) -> SecretStore {
-        SecretStore(storage: storage, keyholder: Keyholder(try keys(by: root), root: nil))
+        try opened(try keys(by: root), root: nil)
     }
 
     /// The open store, for a command: it keeps the root key, and follows when another process changes the data keys.
@@ -42,7 +45,7 @@ package struct SealedStore: Sendable {
     /// - Throws: as `unseal(by:)`.
     package func unseal(keeping root: consuming RootKey) throws(StoreError) -> SecretStore {
         let root = Keyholder.Root(root)
-        return SecretStore(storage: storage, keyholder: Keyholder(try keys(by: root.key), root: root))
+        return try opened(try keys(by: root.key), root: root)
     }
 
     /// Whether `root` is the root key.
@@ -84,26 +87,29 @@ package struct SealedStore: Sendable {
     ) throws(StoreError) -> SecretStore {
         let keyring: Keyring
         let sealed: [UInt8]
+        let description: [UInt8]
+        do { description = try source.encoded() } catch { throw .rootKey(error) }
         do {
             keyring = try Keyring.create()
             sealed = try keyring.sealed(by: root)
         } catch {
             throw .keyring(error)
         }
-        let description: [UInt8]
-        do { description = try source.encoded() } catch { throw .rootKey(error) }
+        let storage: SQLiteStorage
+        do { storage = try openOrCreate(directory) } catch { throw .storage(error) }
+        let new = try NewAudit.begin(in: directory, storage, RecordSealer(keyring))
         do {
-            let storage = try openOrCreate(directory)
             // The keyring is what makes it a store: of two commands at once, one puts it.
             let revision = try storage.commit(
                 Transaction(
                     if: [.absent(Keys.keyring), .absent(Keys.rootKey)],
-                    then: [.put(Keys.rootKey, description), .put(Keys.keyring, sealed)]))
+                    then: [.put(Keys.rootKey, description), .put(Keys.keyring, sealed)] + new.records))
             let keys = OpenKeys(keyring, revision: revision, record: sealed)
-            return SecretStore(storage: storage, keyholder: Keyholder(keys, root: nil))
-        } catch .conflict {
-            throw .exists(path: directory)
+            return SecretStore(
+                storage: storage, keyholder: Keyholder(keys, root: nil), audit: new.log)
         } catch {
+            new.takeBack()
+            if case .conflict = error { throw .exists(path: directory) }
             throw .storage(error)
         }
     }

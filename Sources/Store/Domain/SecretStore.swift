@@ -1,5 +1,6 @@
 import FoundationEssentials
 package import Secrets
+import Synchronization
 
 /// An open (unsealed) store: algorithms, their secrets and values. All rules about them are here, once,
 /// above storage and sealing.
@@ -9,11 +10,19 @@ package import Secrets
 package final class SecretStore: Sendable {
     package let storage: any Storage
     let keyholder: Keyholder
+    package let audit: AuditLog
+    private let changesTrail: Mutex<any AuditTrail>
 
-    init(storage: any Storage, keyholder: Keyholder) {
+    init(storage: any Storage, keyholder: Keyholder, audit: AuditLog) {
         self.storage = storage
         self.keyholder = keyholder
+        self.audit = audit
+        changesTrail = Mutex(audit)
     }
+
+    /// Where changes are recorded before they are made: the audit log, until another way to it is named.
+    package var trail: any AuditTrail { changesTrail.withLock { $0 } }
+    package func record(through trail: any AuditTrail) { changesTrail.withLock { $0 = trail } }
 
     // MARK: Reading
 

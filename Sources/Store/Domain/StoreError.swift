@@ -33,6 +33,8 @@ package enum StoreError: Error, Equatable {
     case sealed
     case newerFormat(record: String, found: Int)
     case storage(StorageError)
+    /// No record of it could be written, so it was not done.
+    case audit(AuditError)
     case memory(SecretMemoryError)
     case sealing(SealError)
     case rootKey(RootKeyError)

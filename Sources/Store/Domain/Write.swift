@@ -9,6 +9,9 @@ struct Write: ~Copyable {
     /// Puts of values, made after `changes`: neighbours in storage are written one after the other.
     var newValues: [Transaction.Change] = []
     var random = RandomBlock()
+    /// What is recorded before the changes are made.
+    var events: [AuditEvent] = []
+    private let home: SecretHome
     /// What the keys of all secrets and of all values begin with.
     private let secrets: String
     private let values: String
@@ -18,12 +21,23 @@ struct Write: ~Copyable {
     /// - Parameter count: how many secrets may be made.
     init(to home: SecretHome, by actor: Actor, count: Int = 0) throws(SealError) {
         self.actor = actor
+        self.home = home
         secrets = Keys.secrets(of: home).text
         values = Keys.values(of: home).text
         conditions.reserveCapacity(count + 1)
         changes.reserveCapacity(2 * count)
         newValues.reserveCapacity(count)
         ids = try UUID.random(count, drawing: &random)
+    }
+
+    /// Says what this write does, for the audit log.
+    mutating func tells(
+        _ action: AuditAction, _ secret: Secret? = nil, version: Version? = nil, _ detail: String? = nil
+    ) {
+        events.append(
+            AuditEvent(
+                action, by: AuditActor(changingAs: actor), home: home, secret: secret?.name, id: secret?.id,
+                version: version, detail: detail))
     }
 
     /// An identity for a new secret. They are handed out in ascending order, so that the keys of many new values
@@ -45,14 +59,37 @@ extension SecretStore {
     }
 
     func commit(_ write: borrowing Write) throws(StoreError) {
-        try commit(if: write.conditions, then: write.changes + write.newValues)
+        try commit(
+            if: write.conditions, then: write.changes + write.newValues, recording: write.events)
+    }
+
+    /// Records `events`, then makes the changes; if that fails, it records that too.
+    ///
+    /// - Throws: `.audit`; then nothing was changed. Others as `put(if:then:)`.
+    func commit(
+        if conditions: [Transaction.Condition], then changes: [Transaction.Change],
+        recording events: [AuditEvent]
+    ) throws(StoreError) {
+        try record(events)
+        do {
+            try put(if: conditions, then: changes)
+        } catch {
+            // Without it the log says of a change that it was about to be made, which is true.
+            try? record(events.map(\.failed))
+            throw error
+        }
+        keepAudit()
+    }
+
+    func record(_ events: [AuditEvent]) throws(StoreError) {
+        let trail = trail
+        try auditing { () throws(AuditError) in try trail.record(events) }
     }
 
     /// The only way in which domain logic writes.
     ///
     /// - Throws: `.storage(.conflict)`, naming the keyring if the data keys have changed: see `retrying`.
-    func commit(if conditions: [Transaction.Condition], then changes: [Transaction.Change]) throws(StoreError)
-    {
+    func put(if conditions: [Transaction.Condition], then changes: [Transaction.Change]) throws(StoreError) {
         let keys = try keyCondition(for: changes)
         _ = try storing { () throws(StorageError) in
             try storage.commit(Transaction(if: [keys] + conditions, then: changes))

@@ -1,0 +1,103 @@
+package import Fuse
+package import Secrets
+import Synchronization
+
+/// An open that was decided, and is not released yet.
+struct AuditedOpen: Sendable {
+    let content: Content
+    /// What is recorded before it is released; nil for `.generation`, which tells nothing of a value.
+    var event: AuditEvent?
+    let result: Result<HandleID, Refusal>
+}
+
+/// No record, no value (R4): an open is decided, recorded, and only then released.
+extension AlgorithmTree {
+    /// Waits for the record. What answers the kernel uses `open(_:by:later:)`.
+    package func open(_ id: NodeID, by caller: Caller) throws(Refusal) -> HandleID {
+        let opening = try begin(id, by: caller)
+        do {
+            if let event = opening.event { try trail.record([event]) }
+        } catch {
+            throw unaudited(opening)
+        }
+        return try opening.result.get()
+    }
+
+    package func open(
+        _ id: NodeID, by caller: Caller,
+        later: @escaping @Sendable (Result<HandleID, Refusal>) -> Void
+    ) throws(Refusal) -> HandleID? {
+        let opening = try begin(id, by: caller)
+        guard let event = opening.event else { return try opening.result.get() }
+        do {
+            let isWritten = try trail.record(event) { [self] error in
+                later(error == nil ? opening.result : .failure(unaudited(opening)))
+            }
+            guard isWritten else { return nil }
+        } catch {
+            throw unaudited(opening)
+        }
+        return try opening.result.get()
+    }
+
+    /// Decides, and opens what may be opened.
+    private func begin(_ id: NodeID, by caller: Caller) throws(Refusal) -> AuditedOpen {
+        if id == .root { throw .isDirectory }
+        let content = state.withLock { state in state.contentToOpen(id, by: caller.thread) }
+        guard let content else { throw .stale }
+        // A number of another process namespace is somebody else's in ours.
+        let caller = Caller(uid: caller.uid, gid: caller.gid, thread: knowsThreads ? caller.thread : 0)
+        var gate = CallerGate(caller, callers, for: content.entries)
+        let result: Result<HandleID, Refusal>
+        do throws(Refusal) {
+            let file = try open(content, of: id, &gate)
+            // Counted from now on, also while the record waits for a disk.
+            result = .success(state.withLock { state in state.files.add(file) })
+        } catch {
+            // Nothing is decided: the kernel asks again.
+            if error == .stale { throw error }
+            onProblem(content.fileName, error)
+            result = .failure(error)
+        }
+        return AuditedOpen(content: content, event: event(of: content, result, &gate), result: result)
+    }
+
+    private func unaudited(_ opening: AuditedOpen) -> Refusal {
+        if case .success(let handle) = opening.result { close(handle) }
+        onProblem(opening.content.fileName, .unaudited)
+        return .unaudited
+    }
+
+    private func event(
+        of content: Content, _ result: Result<HandleID, Refusal>, _ gate: inout CallerGate
+    ) -> AuditEvent? {
+        var event: AuditEvent
+        switch content {
+        case .entry(let entry):
+            event = AuditEvent(
+                .open, by: gate.actor(), home: .algorithm(algorithm), secret: entry.name, id: entry.secret,
+                version: entry.version)
+        case .environ(let view, _):
+            event = AuditEvent(
+                .environ, by: gate.actor(), home: .algorithm(algorithm), generation: view.generation,
+                entries: view.entries.count { $0.delivery == .env } - gate.withheldCount)
+        case .retired, .generation: return nil
+        }
+        guard case .failure(let refusal) = result else { return event }
+        event.outcome = refusal == .denied ? .denied : .failed
+        event.entries = nil
+        event.detail = "\(refusal)"
+        return event
+    }
+}
+
+extension Content {
+    /// Whose rules decide.
+    fileprivate var entries: [Entry] {
+        switch self {
+        case .entry(let entry): [entry]
+        case .environ(let view, _): view.entries
+        case .generation, .retired: []
+        }
+    }
+}

@@ -1,0 +1,136 @@
+internal import CLinux
+internal import Glibc
+package import Secrets
+
+/// The files of a log as they are at one moment, each open, from the oldest.
+struct AuditSnapshot: ~Copyable {
+    struct File: Sendable {
+        let path: String
+        let descriptor: Int32
+        /// Lines that come later are not of this moment.
+        let count: Int
+        var name: String { path.split(separator: "/").last.map(String.init) ?? path }
+    }
+    private(set) var files: [File] = []
+
+    /// - Throws: `.unavailable` if there is no `audit.log`.
+    init(_ folder: AuditFolder, until deadline: UInt64) throws(AuditError) {
+        while true {
+            guard let current = try AuditFile.openForReading(folder.current) else {
+                throw .unavailable(path: folder.current, reason: "there is no such file")
+            }
+            // Nobody writes a line or moves a file meanwhile.
+            guard try current.lock(until: deadline) else { throw .busy(path: folder.current) }
+            guard try current.hasItsName() else { continue }
+            var seen: Set<ino_t> = []
+            let inode = try current.status().st_ino
+            for path in try folder.numbers().map(folder.moved) + [folder.current] {
+                guard let file = try AuditFile.openForReading(path) else { continue }
+                let status = try file.status()
+                // A rotation that a crash ended left one file with two names.
+                let isTwice = path != folder.current && status.st_ino == inode
+                guard !isTwice, seen.insert(status.st_ino).inserted else { continue }
+                let descriptor = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 0)
+                guard descriptor >= 0 else { throw AuditError(errno, path) }
+                files.append(File(path: path, descriptor: descriptor, count: Int(status.st_size)))
+            }
+            return
+        }
+    }
+
+    deinit { for file in files { close(file.descriptor) } }
+}
+
+extension AuditSnapshot.File {
+    private static let pieceCount = 1 << 20
+
+    /// Calls `body` with each line, its number in the file from 1, and whether it has its newline, until that
+    /// answers false. A line longer than any of ours comes in pieces.
+    func forEachLine(
+        _ body: (RawSpan, Int, Bool) throws(AuditError) -> Bool
+    ) throws(AuditError) {
+        var place = 0
+        var number = 0
+        while place < count {
+            let bytes = try read(place..<min(place + Self.pieceCount, count))
+            guard !bytes.isEmpty else { return }
+            var goesOn = true
+            let span = unsafe bytes.span.bytes
+            let used = try Store.forEachLine(of: span) { line, _ throws(AuditError) in
+                number += 1
+                goesOn = try body(line, number, true)
+                return goesOn
+            }
+            guard goesOn else { return }
+            if used == 0 || (place + bytes.count >= count && used < bytes.count) {
+                number += 1
+                guard try body(span.extracting(used..<bytes.count), number, false) else { return }
+                place += bytes.count
+            } else {
+                place += used
+            }
+        }
+    }
+
+    private func read(_ range: Range<Int>) throws(AuditError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: range.count)
+        while true {
+            let got = unsafe pread(descriptor, &bytes, bytes.count, range.lowerBound)
+            if got < 0, errno == EINTR { continue }
+            guard got >= 0 else { throw AuditError(errno, path) }
+            // The file was cut while it is read.
+            bytes.removeLast(bytes.count - got)
+            return bytes
+        }
+    }
+}
+
+/// Reads the log as it is, without a key: nothing that it says is verified.
+package struct AuditReader: Sendable {
+    private let folder: AuditFolder
+    package init(at path: String) { folder = AuditFolder(path: path) }
+
+    /// Calls `body` with each line from the oldest, until it answers false.
+    ///
+    /// - Parameter body: gets the line's text, and its parts; nil where it is not a line of ours.
+    package func forEach(
+        _ body: (_ file: String, _ number: Int, [UInt8], AuditRecord?) -> Bool
+    ) throws(AuditError) {
+        let snapshot = try AuditSnapshot(folder, until: deadline())
+        var goesOn = true
+        for file in snapshot.files where goesOn {
+            try file.forEachLine { line, number, _ throws(AuditError) in
+                let bytes = (0..<line.byteCount).map { line.byte(at: $0) }
+                goesOn = body(file.name, number, bytes, AuditRecord(bytes))
+                return goesOn
+            }
+        }
+    }
+
+    private func deadline() -> UInt64 { linuxDeadline() }
+
+    /// Calls `body` with each whole line that is written from now on, until it answers false.
+    ///
+    /// - Parameter sequence: lines up to this one were seen already.
+    package func follow(after sequence: UInt64, _ body: ([UInt8], AuditRecord?) -> Bool) throws(AuditError) {
+        var last = sequence
+        while true {
+            var goesOn = true
+            // Only the files that may have something new: the present one, and what it was a moment ago.
+            let snapshot = try AuditSnapshot(folder, until: deadline())
+            for file in snapshot.files.suffix(2) where goesOn {
+                try file.forEachLine { line, _, isWhole throws(AuditError) in
+                    guard isWhole, let outline = AuditOutline(line), outline.sequence > last else {
+                        return true
+                    }
+                    last = outline.sequence
+                    let bytes = (0..<line.byteCount).map { line.byte(at: $0) }
+                    goesOn = body(bytes, AuditRecord(bytes))
+                    return goesOn
+                }
+            }
+            guard goesOn else { return }
+            pause(milliseconds: 250)
+        }
+    }
+}
