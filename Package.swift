@@ -91,7 +91,7 @@ let package = Package(
             swiftSettings: checked),
         // A second process for the tests of the store.
         .executableTarget(
-            name: "TestStoreWriter", dependencies: ["Store"], path: "Tests/TestStoreWriter",
+            name: "TestStoreWriter", dependencies: ["Store", "Secrets"], path: "Tests/TestStoreWriter",
             swiftSettings: checked),
     ],
     swiftLanguageModes: [.v6]

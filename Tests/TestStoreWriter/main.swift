@@ -1,4 +1,5 @@
 import Glibc
+import Secrets
 import Store
 
 // A second process for the store's tests: `TestStoreWriter COMMAND DIRECTORY [NUMBER]`. What is done is told
@@ -49,6 +50,17 @@ func increment(_ key: RecordKey, _ store: SQLiteStorage, rounds: Int) throws {
     }
 }
 
+/// Records `count` events in the audit log of a store that the root key beside it opens; tells each when it is there.
+func record(_ count: Int, in directory: String) throws {
+    let root = try RootKeyFile(directory + "/root.key").read()
+    let store = try SealedStore.open(at: directory).unseal(by: root)
+    for number in 0..<count {
+        let detail = "\(getpid()) \(number)"
+        try store.audit.write([AuditEvent(.command, by: .thisProcess, detail: detail)], isDurable: false)
+        tell(detail)
+    }
+}
+
 let arguments = CommandLine.arguments
 guard arguments.count >= 3 else { exit(2) }
 let number = arguments.count > 3 ? Int(arguments[3]) ?? 0 : 0
@@ -56,6 +68,10 @@ do {
     if arguments[1] == "create" {
         _ = try SQLiteStorage.create(at: arguments[2])
         tell("created")
+        exit(0)
+    }
+    if arguments[1] == "audit" {
+        try record(number, in: arguments[2])
         exit(0)
     }
     let store = try SQLiteStorage.open(at: arguments[2])

@@ -111,6 +111,8 @@ private struct AuditCheck {
             torn = (number, bytes.byteCount)
             return
         }
+        // A log does not begin with half a line.
+        if link == nil, torn != nil { return settleTorn() }
         let expected = link ?? outline.after.map { AuditLink(sequence: outline.sequence &- 1, mac: $0) }
         guard link != nil || mayBegin(outline), let expected else { return }
         if outline.sequence == expected.sequence &+ 1,

@@ -1,0 +1,232 @@
+"""No record, no value and no change: the audit log on a disk that is full, read-only, slow, or away."""
+
+import errno
+import json
+import os
+import subprocess
+import threading
+import time
+
+import pytest
+from support import ALGORITHM, empty, needs_root, store, wait_until  # noqa: F401 (fixtures)
+from test_faults_disk import fill, read_only, small_disk
+
+IO = 74
+
+
+def refused(path) -> bool:
+    """Whether an open of `path` fails with EIO; any other failure is one of the test."""
+    try:
+        with open(path, "rb") as file:
+            assert file.read() is not None
+            return False
+    except OSError as error:
+        assert error.errno == errno.EIO, error
+        return True
+
+
+def opens(store) -> int:
+    lines = store.does("audit", "--json").output.splitlines()
+    return sum(json.loads(line)["action"] in ("open", "environ") for line in lines)
+
+
+@needs_root
+def test_on_a_full_disk_nothing_is_released_until_there_is_room(empty):
+    with small_disk(empty) as disk:
+        empty.init()
+        empty.create("A", b"1")
+        mount = empty.mount()
+        fill(disk)
+        before, released = opens(empty), 0
+        # What is left of the last block takes some lines.
+        while not refused(mount / "A") and released < 200:
+            released += 1
+        assert released < 200, "the disk was never full, so nothing is tested here"
+        assert refused(mount / ".environ") and refused(mount / "A")
+        assert os.listdir(mount) and os.stat(mount / "A").st_size == 1
+        assert (mount / ".generation").read_bytes()
+        assert opens(empty) == before + released
+        empty.run("secret", "update", ALGORITHM, "A", input=b"2").failed(IO, "no space is left", "nothing was changed")
+        (disk / "ballast").unlink()
+        assert (mount / "A").read_bytes() == b"1"
+        empty.update("A", b"2")
+        wait_until(mount, lambda: (mount / "A").read_bytes() == b"2")
+        empty.does("audit", "verify")
+
+
+@needs_root
+def test_on_a_read_only_file_system_nothing_is_released_until_it_is_writable(store):
+    store.create("A", b"1")
+    mount = store.mount()
+    with read_only(store.state):
+        assert refused(mount / "A") and refused(mount / ".environ")
+        assert sorted(os.listdir(mount)) == [".environ", ".generation", "A"]
+        store.run("secret", "delete", ALGORITHM, "A", "--yes").failed(IO, "read-only")
+    assert (mount / "A").read_bytes() == b"1"
+    store.does("audit", "verify")
+
+
+@pytest.mark.parametrize("how", ["removed", "moved away", "emptied", "replaced by an older copy"])
+def test_a_log_that_is_taken_away_under_the_agent_is_noticed_by_the_next_open(store, how):
+    store.create("A", b"1")
+    mount = store.mount()
+    log = store.state / "audit.log"
+    older = log.read_bytes()
+    assert (mount / "A").read_bytes() == b"1"
+    if how == "removed":
+        log.unlink()
+    elif how == "moved away":
+        log.rename(store.state / "audit.elsewhere")
+    elif how == "emptied":
+        os.truncate(log, 0)
+    else:
+        log.unlink()
+        log.write_bytes(older)
+    assert refused(mount / "A")
+    # Nobody has to do anything: what was lost is written down, and it goes on.
+    assert (mount / "A").read_bytes() == b"1"
+    store.update("A", b"2")
+    lines = [json.loads(line) for line in log.read_bytes().splitlines()]
+    assert "log.lost" in [line["action"] for line in lines]
+    assert [line["action"] for line in lines][-1] == "secret.update"
+    store.run("audit", "verify").failed(70, "removed")
+
+
+def test_a_log_that_is_no_file_refuses_everything(store):
+    store.create("A", b"1")
+    mount = store.mount()
+    log = store.state / "audit.log"
+    log.rename(store.state / "kept")
+    log.mkdir()
+    assert refused(mount / "A") and refused(mount / "A")
+    store.run("secret", "create", ALGORITHM, "B", input=b"2").failed(IO, "audit.log")
+    store.run("mount", ALGORITHM, store.folder("other")).failed(IO, "audit.log")
+    assert not os.path.ismount(store.folder("other"))
+    log.rmdir()
+    (store.state / "kept").rename(log)
+    assert (mount / "A").read_bytes() == b"1"
+    assert store.names() == ["A"]
+    store.does("audit", "verify")
+
+
+def test_an_agent_that_cannot_record_its_start_does_not_start(store):
+    (store.state / "audit.log").unlink()
+    (store.state / "audit.log").mkdir()
+    store.run("agent").failed(IO, "audit.log")
+
+
+SLOW = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <string.h>
+#include <stdio.h>
+#include <unistd.h>
+// A disk that takes its time with the audit log while the file SLOW_FLAG exists.
+int fdatasync(int file) {
+    char link[64], path[512];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    long count = readlink(link, path, sizeof path - 1);
+    if (count > 0) { path[count] = 0; if (strstr(path, "audit.log") && access(SLOW_FLAG, F_OK) == 0) usleep(1500000); }
+    return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(file);
+}
+"""
+
+
+@pytest.fixture
+def slow(store):
+    """A store whose agent's disk is slow while the file that this answers exists."""
+    flag = store.root / "slow"
+    source, library = store.root / "slow.c", store.root / "slow.so"
+    source.write_text(SLOW.replace("SLOW_FLAG", f'"{flag}"'))
+    subprocess.run(["cc", "-shared", "-fPIC", "-O", "-o", library, source, "-ldl"], check=True, timeout=60)
+    store.slow_environment = {"LD_PRELOAD": str(library)}
+    return flag
+
+
+def start_slow_agent(store):
+    from support import notify_socket
+
+    with notify_socket(store.root) as (path, receive):
+        environment = {"NOTIFY_SOCKET": path, **store.slow_environment}
+        store.start("agent", env=environment, stderr=subprocess.DEVNULL)
+        assert receive() == b"READY=1"
+
+
+def timed(function) -> float:
+    start = time.monotonic()
+    function()
+    return time.monotonic() - start
+
+
+# > While an open waits for the disk, everything else in all mounts is answered. — docs/SEMANTICS.md#audit
+def test_with_always_a_slow_disk_holds_up_opens_and_nothing_else(store, slow):
+    store.does("audit", "settings", "--audit-sync", "always")
+    store.create("A", b"1")
+    start_slow_agent(store)
+    mounts = [store.mount(name=f"mount{number}") for number in range(4)]
+    held = [open(mount / "A", "rb", buffering=0) for mount in mounts]
+    slow.touch()
+    waiting = [threading.Thread(target=lambda mount=mount: (mount / "A").read_bytes()) for mount in mounts]
+    started = time.monotonic()
+    for thread in waiting:
+        thread.start()
+    time.sleep(0.3)
+    for mount, file in zip(mounts, held, strict=True):
+        assert timed(lambda mount=mount: os.listdir(mount)) < 0.5
+        assert timed(lambda mount=mount: os.stat(mount / "A")) < 0.5
+        assert timed(lambda file=file: os.pread(file.fileno(), 10, 0)) < 0.5
+        assert timed(lambda mount=mount: (mount / ".generation").read_bytes()) < 0.5
+    assert all(thread.is_alive() for thread in waiting), "an open did not wait for its record"
+    for thread in waiting:
+        thread.join(30)
+    # Those that waited together shared the disk: not one after the other.
+    assert time.monotonic() - started < 1.5 * 3
+    slow.unlink()
+    for file in held:
+        file.close()
+    store.does("audit", "verify")
+
+
+def test_with_batch_opens_do_not_wait_for_a_slow_disk(store, slow):
+    store.create("A", b"1")
+    start_slow_agent(store)
+    mount = store.mount()
+    slow.touch()
+    started = time.monotonic()
+    count = 0
+    while time.monotonic() - started < 4:
+        assert timed((mount / "A").read_bytes) < 1
+        count += 1
+        time.sleep(0.005)
+    slow.unlink()
+    store.does("audit", "verify")
+    assert opens(store) == count
+
+
+def test_a_mount_that_ends_while_an_open_waits_leaves_nothing(store, slow):
+    store.does("audit", "settings", "--audit-sync", "always")
+    store.create("A", b"1")
+    start_slow_agent(store)
+    gone, stays = store.mount(name="gone"), store.mount(name="stays")
+    slow.touch()
+    failures = []
+
+    def read():
+        try:
+            (gone / "A").read_bytes()
+        except OSError as error:
+            failures.append(error.errno)
+
+    readers = [threading.Thread(target=read) for _ in range(5)]
+    for reader in readers:
+        reader.start()
+    time.sleep(0.2)
+    subprocess.run(["umount", "-l", gone], check=True, timeout=30)
+    number = os.stat(stays).st_dev
+    assert number
+    for reader in readers:
+        reader.join(30)
+        assert not reader.is_alive()
+    slow.unlink()
+    assert (stays / "A").read_bytes() == b"1"
+    store.does("audit", "verify")
