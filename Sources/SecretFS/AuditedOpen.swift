@@ -1,5 +1,5 @@
 package import Fuse
-package import Secrets
+import Secrets
 import Synchronization
 
 /// An open that was decided, and is not released yet.

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 
+import pytest
 from conftest import PLANTED
 from support import ALGORITHM, OTHER_UID, empty, needs_root, store, wait_until  # noqa: F401 (fixtures)
 
@@ -47,6 +48,8 @@ def test_what_happens_is_recorded_in_order_with_who_did_it(store):
     assert by_action["secret.create"]["version"] == 1 and by_action["secret.create"]["algorithm"] == ALGORITHM
     assert by_action["secret.create"]["executable"] == os.path.realpath(store.binary)
     assert by_action["open"]["secret"] == "A" and by_action["open"]["version"] == 3
+    assert by_action["open"]["pid"] == os.getpid() and by_action["open"]["executable"] == os.path.realpath("/proc/self/exe")
+    assert by_action["open"]["cgroup"].startswith("/") and by_action["environ"]["pid"] == os.getpid()
     assert by_action["environ"]["entries"] == 1 and by_action["environ"]["generation"] > 0
     assert by_action["mount"]["detail"] == str(mount) and by_action["mount"]["pid"] > 1
     store.does("audit", "verify")
@@ -212,6 +215,19 @@ def test_unused_secrets_are_listed(store):
     found = {secret["name"]: secret for secret in store.json("audit", "unused", "--days", "0")}
     assert found["READ"]["lastRead"] and "lastRead" not in found["UNREAD"]
     assert "earlier reads are not known" in store.does("audit", "unused").errors
+
+
+@needs_root
+def test_an_open_that_a_rule_denies_is_recorded_as_denied(store):
+    store.create("A", b"1")
+    store.does("callers", ALGORITHM, "--uid", "12345")
+    mount = store.mount()
+    for name in ("A", ".environ"):
+        with pytest.raises(PermissionError):
+            (mount / name).read_bytes()
+    denied = [line for line in audit(store) if line["outcome"] == "denied"]
+    assert [line["action"] for line in denied] == ["open", "environ"]
+    assert all(line["uid"] == 0 and line["pid"] == os.getpid() for line in denied)
 
 
 @needs_root

@@ -126,7 +126,7 @@ int fdatasync(int file) {
     char link[64], path[512];
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
     long count = readlink(link, path, sizeof path - 1);
-    if (count > 0) { path[count] = 0; if (strstr(path, "audit.log") && access(SLOW_FLAG, F_OK) == 0) usleep(1500000); }
+    if (count > 0) { path[count] = 0; if (strstr(path, "audit.log") && access(SLOW_FLAG, F_OK) == 0) sleep(3); }
     return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(file);
 }
 """
@@ -172,15 +172,15 @@ def test_with_always_a_slow_disk_holds_up_opens_and_nothing_else(store, slow):
         thread.start()
     time.sleep(0.3)
     for mount, file in zip(mounts, held, strict=True):
-        assert timed(lambda mount=mount: os.listdir(mount)) < 0.5
-        assert timed(lambda mount=mount: os.stat(mount / "A")) < 0.5
-        assert timed(lambda file=file: os.pread(file.fileno(), 10, 0)) < 0.5
-        assert timed(lambda mount=mount: (mount / ".generation").read_bytes()) < 0.5
+        assert timed(lambda mount=mount: os.listdir(mount)) < 1.5
+        assert timed(lambda mount=mount: os.stat(mount / "A")) < 1.5
+        assert timed(lambda file=file: os.pread(file.fileno(), 10, 0)) < 1.5
+        assert timed(lambda mount=mount: (mount / ".generation").read_bytes()) < 1.5
     assert all(thread.is_alive() for thread in waiting), "an open did not wait for its record"
     for thread in waiting:
         thread.join(30)
     # Those that waited together shared the disk: not one after the other.
-    assert time.monotonic() - started < 1.5 * 3
+    assert time.monotonic() - started < 3 * 3
     slow.unlink()
     for file in held:
         file.close()
@@ -194,8 +194,8 @@ def test_with_batch_opens_do_not_wait_for_a_slow_disk(store, slow):
     slow.touch()
     started = time.monotonic()
     count = 0
-    while time.monotonic() - started < 4:
-        assert timed((mount / "A").read_bytes) < 1
+    while time.monotonic() - started < 8:
+        assert timed((mount / "A").read_bytes) < 1.5
         count += 1
         time.sleep(0.005)
     slow.unlink()

@@ -31,11 +31,13 @@ private let onlyGood = CallerRule(executables: [.init(path: "/good", sha256: nil
 
 extension AlgorithmTree {
     fileprivate static func guarded(
-        _ entries: [Entry], _ callers: any CallerResolver, knowsThreads: Bool = true
+        _ entries: [Entry], _ callers: any CallerResolver, knowsThreads: Bool = true,
+        trail: any AuditTrail = NoTrail()
     ) throws -> AlgorithmTree {
         let attributes = try #require(MountAttributes(uid: 7, gid: 8))
         return AlgorithmTree(
-            .of(entries), attributes: attributes, callers: callers, knowsThreads: knowsThreads
+            .of(entries), of: try AlgorithmName("nlp/Summarizer"), attributes: attributes, trail: trail,
+            callers: callers, knowsThreads: knowsThreads
         ) { _, _ in }
     }
 
@@ -65,16 +67,16 @@ extension AlgorithmTree {
         #expect(try tree.text("A", by: Caller(uid: 10, gid: 11, thread: 1)) == "A")
     }
 
-    @Test func `a process is looked up once, and only if user and group do not decide`() throws {
+    @Test func `a process is looked up once for each open, for the rules of all entries and for the record`() throws {
         let entries = try (0..<9).map { try Entry.plain("N\($0)", [65], callers: [onlyGood]) }
         let tree = try AlgorithmTree.guarded(
             entries + [.plain("U", [1], callers: [CallerRule(uids: [10])]), .plain("FREE", [2])], callers)
         _ = try tree.text("U", by: good)
         _ = try tree.text("FREE", by: good)
         #expect(throws: Refusal.denied) { try tree.text("U", by: Caller(uid: 11, gid: 10, thread: 1)) }
-        #expect(callers.asked.withLock { $0 } == 0)
+        #expect(callers.asked.withLock { $0 } == 3)
         _ = try tree.text(".environ", by: good)
-        #expect(callers.asked.withLock { $0 } == 1)
+        #expect(callers.asked.withLock { $0 } == 4)
     }
 
     /// > a process outside of the agent's process namespace is denied where there is any rule — docs/SEMANTICS.md#callers
