@@ -116,9 +116,16 @@ final class AgentServer: Sendable {
             return .done
         case .seal:
             keys.seal()
+            // Afterwards: an agent can be sealed also where nothing can be recorded.
+            try trail.record([AuditEvent(.seal, by: peer)])
             return .done
         case .unseal:
-            try keys.unseal(try rootKey(descriptors))
+            let key = try rootKey(descriptors)
+            try trail.record([AuditEvent(.unseal, by: peer)])
+            do { try keys.unseal(key) } catch {
+                try? trail.record([AuditEvent(.unseal, .failed, by: peer)])
+                throw error
+            }
             return .done
         case .expect(let keyring):
             try keys.expect(Array(keyring), try rootKey(descriptors))

@@ -61,6 +61,8 @@ package struct KeyRotation: Sendable {
         do { description = try source.encoded() } catch { throw StoreError.rootKey(error) }
         let keys = try store.keyholder.current
         let sealed = try sealed(keys.sealer.keyring, by: newRoot)
+        let event = AuditEvent(.rootKeyChange, by: AuditActor(changingAs: .thisProcess))
+        try store.record([event])
         try announce(sealed, newRoot)
         do throws(StorageError) {
             try store.storage.commit(
@@ -68,8 +70,10 @@ package struct KeyRotation: Sendable {
                     if: [.unchanged(Keys.keyring, since: keys.revision)],
                     then: [.put(Keys.rootKey, description), .put(Keys.keyring, sealed)]))
         } catch .conflict {
+            try? store.record([event.failed])
             throw StoreError.keysOutdated
         } catch {
+            try? store.record([event.failed])
             throw StoreError.storage(error)
         }
         try announce(sealed, newRoot)
@@ -84,17 +88,21 @@ package struct KeyRotation: Sendable {
             do { changed = try next(keyring) } catch { throw StoreError.keyring(error) }
             guard changed !== keyring else { return }
             let sealed = try sealed(changed, by: root.key)
+            let event = AuditEvent(
+                .keyRotate, by: AuditActor(changingAs: .thisProcess),
+                detail: "keyring \(changed.generation), \(changed.keys.count) keys")
+            try store.record([event])
             try announce(sealed, root.key)
             do throws(StorageError) {
                 try store.storage.commit(
                     Transaction(
                         if: [.unchanged(Keys.keyring, since: keys.revision)],
                         then: [.put(Keys.keyring, sealed)]))
-            } catch .conflict {
+            } catch {
+                try? store.record([event.failed])
+                guard case .conflict = error else { throw StoreError.storage(error) }
                 try store.catchUpWithKeys()
                 continue
-            } catch {
-                throw StoreError.storage(error)
             }
             try store.catchUpWithKeys()
             // To an agent that was just starting, and had the keyring from before.

@@ -144,3 +144,29 @@ import Testing
         }
     }
 }
+
+/// > have the MAC `b3fd9181eef2eb0bf6c6101734dfbd7d — docs/FORMAT.md#audit-log
+@Test func `the line of the worked example has the MAC and the length that the document says`() throws {
+    let key = try AuditKey(deriving: try SecretValue(copying: Array(UInt8(0)..<32).span.bytes))
+    var event = AuditEvent(
+        .open, by: AuditActor(
+            uid: 1000, gid: 1000, pid: 4711, executable: "/usr/bin/python3.11",
+            cgroup: "/system.slice/nlp.service"),
+        home: try home(), secret: try EnvironmentName("MYSQL_PASSWORD"), version: Version(number: 3))
+    event.outcome = .ok
+    var writer = AuditLineWriter()
+    var link = AuditLink.start
+    let time = Timestamp(seconds: 1_795_442_585, nanoseconds: 120_345_000)
+    try writer.append(event, at: time, following: &link, try AuditMAC(key))
+    let text = String(decoding: writer.bytes, as: UTF8.self)
+    #expect(text.hasPrefix("{\"seq\":1,\"time\":\"2026-11-23T14:03:05.120345Z\",\"action\":\"open\""))
+    #expect(
+        text.hasSuffix(
+            ",\"mac\":\"b3fd9181eef2eb0bf6c6101734dfbd7d5b864c7bbae88d346228956861852a42\"}\n"))
+    #expect(writer.bytes.count == 323)
+}
+
+@Test func `the records that storage keeps of the log have the lengths that the document says`() throws {
+    #expect(AuditAnchor(link: .start, first: 1).encoded().count == 50)
+    #expect(AuditSettings().encoded().count == 15)
+}

@@ -100,11 +100,11 @@ extension SecretStore {
             let sealed = try slow.seal(metadata: [1], under: key, &random)
             try KeyRotation(try reopenKeeping(directory)).rotate()
             #expect(throws: StoreError.storage(.conflict(Keys.keyring))) {
-                try slow.commit(if: [], then: [.put(key, sealed)])
+                try slow.put(if: [], then: [.put(key, sealed)])
             }
             try slow.renewKeys()
             #expect(throws: StoreError.storage(.conflict(Keys.keyring)), "also with the new keyring") {
-                try slow.commit(if: [], then: [.put(key, sealed)])
+                try slow.put(if: [], then: [.put(key, sealed)])
             }
         }
     }
