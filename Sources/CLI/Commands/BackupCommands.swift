@@ -111,14 +111,7 @@ struct RestoreCommand: ParsableCommand {
                 hint: "stop it: secretfs agent --stop --state \(directory.path)")
         }
         let work = LongWork()
-        let draft: StoreDraft
-        do {
-            draft = try StoreDraft(
-                reading: source.descriptor.raw, named: source.name, below: directory.path,
-                onProgress: work.advanced("copying"))
-        } catch StoreError.storage(.corrupt(let path, let reason)) {
-            throw Inspection.unusable(path, reason)
-        }
+        let draft = try draft(of: source, below: directory.path, work)
         let finding = try Inspection(state: state, skipsRecords: sealed).inspect(draft, work)
         let contents = try Contents(draft.sealed)
         let key = draft.sealed.source
@@ -126,6 +119,18 @@ struct RestoreCommand: ParsableCommand {
         withExtendedLifetime((work, lock)) {}
         Output.line("Restored \(contents) into \(directory.path).")
         tell(finding, key)
+    }
+
+    private func draft(
+        of source: BackupSource, below parent: String, _ work: LongWork
+    ) throws(Failure) -> StoreDraft {
+        do {
+            return try StoreDraft(
+                reading: source.descriptor.raw, named: source.name, below: parent,
+                onProgress: work.advanced("copying"))
+        } catch {
+            throw Inspection.failure(error)
+        }
     }
 
     private func tell(_ finding: Inspection.Finding, _ key: RootKeyDescriptor) {

@@ -120,19 +120,24 @@ struct Inspection {
         do {
             try draft.check()
             return skipsRecords ? .skipped : try openRecords(draft, work)
-        } catch StoreError.damaged(let record) {
-            throw Failure(
-                .damaged, "the record \(printable(record)) is damaged or was put there by somebody else",
-                hint: "look for an older backup; or take this as it is: --sealed")
-        } catch StoreError.storage(.corrupt(let path, let reason)) {
-            throw Self.unusable(path, reason)
+        } catch let error as StoreError {
+            throw Self.failure(error)
         }
     }
 
-    static func unusable(_ path: String, _ reason: String) -> Failure {
-        Failure(
-            .damaged, "\(printable(path)) is not a usable backup: \(reason)",
-            hint: "look for another one; nothing was changed")
+    /// What damage means for a backup.
+    static func failure(_ error: StoreError) -> Failure {
+        switch error {
+        case .damaged(let record):
+            Failure(
+                .damaged, "the record \(printable(record)) is damaged or was put there by somebody else",
+                hint: "look for an older backup; or take this as it is: --sealed")
+        case .storage(.corrupt(let path, let reason)):
+            Failure(
+                .damaged, "\(printable(path)) is not a usable backup: \(reason)",
+                hint: "look for another one; nothing was changed")
+        default: Failure(error)
+        }
     }
 
     private func openRecords(_ draft: StoreDraft, _ work: LongWork) throws -> Finding {

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Copies the bytes of files and pipes, which are sealed.
