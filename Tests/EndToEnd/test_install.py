@@ -174,6 +174,13 @@ def test_the_agent_serves_under_what_the_unit_takes_away(installed, store, tmp_p
     shown = store.does("run", ALGORITHM, "--", "sh", "-c", "echo $A$B").output
     assert shown == "23\n"
     assert (mount / "A").read_bytes() == b"2"
+    # Which program another user runs: what CAP_SYS_PTRACE is for.
+    store.does("callers", ALGORITHM, "--exe", os.path.realpath("/usr/bin/cat"))
+    other = store.mount("--uid", "65534", "--mode", "0444", name="other")
+    as_other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    assert subprocess.run([*as_other, "cat", other / "A"], capture_output=True, timeout=60).stdout == b"2"
+    refused = subprocess.run([*as_other, "head", other / "A"], capture_output=True, timeout=60)
+    assert refused.stdout == b"" and b"denied" in refused.stderr
     # As ExecStop does, outside of the sandbox.
     store.does("agent", "--stop")
     assert agent.wait(timeout=60) == 0, agent.stdout.read()
