@@ -22,11 +22,12 @@ import Testing
     func `work that is not wanted any more ends`(_ engine: EngineUnderTest) throws {
         try engine.withStore { open in
             let store = try open()
-            try store.commit(Transaction(then: [.put("k", [UInt8](repeating: 1, count: 6_000_000))]))
+            let bytes = [UInt8](repeating: 1, count: 1_000_000)
+            try store.commit(Transaction(then: (0..<6).map { .put(RecordKey("k/\($0)"), bytes) }))
             try withEmptyFile { path in
                 #expect(throws: StorageError.cancelled) { try store.backUp(to: path) { _ in false } }
             }
-            #expect(try store.count(of: "k") == 1)
+            #expect(try store.count(of: "k/") == 6)
         }
     }
 }
