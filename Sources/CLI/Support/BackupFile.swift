@@ -143,7 +143,7 @@ struct Inspection {
     private func openRecords(_ draft: StoreDraft, _ work: LongWork) throws -> Finding {
         let isNamed = state.rootKeyFile != nil || state.passphraseFile != nil
         do {
-            let root = try state.rootKey(for: draft.sealed.source, isQuiet: true)
+            let root = try state.rootKey(of: draft.sealed)
             try draft.openRecords(with: root, onProgress: work.advanced("opening records"))
             return .opened
         } catch let error as RootKeyError where !isNamed {

@@ -64,7 +64,7 @@ package final class StoreDraft {
 
     /// Every page and count, and the keyring as far as it can be told without the root key.
     package func check() throws(StoreError) {
-        do { try storage.check() } catch { throw StoreError.storage(error).naming(folder.path, as: name) }
+        try asking { () throws(StorageError) in try storage.check() }
         try sealed.checkKeyring()
     }
 
@@ -75,16 +75,25 @@ package final class StoreDraft {
         with root: borrowing RootKey, onProgress: (Progress) -> Bool
     ) throws(StoreError) {
         let store = try sealed.unseal(by: root)
-        var problem: StoreError?
-        do {
-            var progress = RecordProgress(total: try storage.countAll())
-            try storage.scan { record in
-                do throws(StoreError) { try store.check(record) } catch { problem = error }
-                return problem == nil && progress.advance(onProgress)
+        let total = try asking { () throws(StorageError) in try storage.countAll() }
+        var done = 0
+        var last: RecordKey?
+        while true {
+            // Nobody else has this store, so that one page follows the other.
+            let records = try asking { () throws(StorageError) in
+                try storage.page(after: last, Self.page).records
             }
-        } catch {
-            throw problem ?? StoreError.storage(error).naming(folder.path, as: name)
+            guard let end = records.last else { return }
+            last = end.key
+            for record in records { try store.check(record) }
+            done += records.count
+            guard onProgress(Progress(done: done, total: total)) else { throw .storage(.cancelled) }
         }
+    }
+    private static let page = PageLimit(records: 1000, bytes: 8 << 20)
+
+    private func asking<T>(_ body: () throws(StorageError) -> T) throws(StoreError) -> T {
+        do { return try body() } catch { throw StoreError.storage(error).naming(folder.path, as: name) }
     }
 
     /// Ends all use of the store, and gives its file the name `path` in `parent`, which the draft is below.
@@ -144,30 +153,9 @@ extension SealedStore {
 extension SecretStore {
     /// Opens a record, whatever it is, and forgets what it holds.
     func check(_ record: StoredRecord) throws(StoreError) {
-        // Neither is sealed by a data key.
-        guard record.key != Keys.rootKey, record.key != Keys.keyring else { return }
-        do {
-            _ = try sealer.open(record.bytes.span, under: record.key)
-        } catch {
-            switch error {
-            case .newerFormat(let found): throw .newerFormat(record: record.key.text, found: found)
-            case .memory(let error): throw .memory(error)
-            case .library, .entropyUnavailable: throw .sealing(error)
-            case .malformed, .unknownKey, .damaged, .doesNotFit: throw .damaged(record: record.key.text)
-            }
+        guard !Keys.isUnsealed(record.key) else { return }
+        _ = try opening(record.key) { sealer throws(SealError) in
+            try sealer.open(record.bytes.span, under: record.key)
         }
-    }
-}
-
-/// Tells of every thousand records.
-private struct RecordProgress {
-    private let total: Int
-    private var done = 0
-
-    init(total: Int) { self.total = total }
-
-    mutating func advance(_ onProgress: (Progress) -> Bool) -> Bool {
-        done += 1
-        return done % 1000 != 0 || onProgress(Progress(done: done, total: total))
     }
 }

@@ -52,22 +52,6 @@ extension SQLiteStorage {
         }
     }
 
-    /// Calls `body` with each record, all as of one moment, in the order of the file.
-    ///
-    /// - Parameter body: answers whether to go on. It is called in a transaction: it must not use this engine.
-    /// - Throws: `.cancelled` if it was not to.
-    package func scan(_ body: (StoredRecord) -> Bool) throws(StorageError) {
-        let path = connection.path
-        try connection.read { database in
-            let statement = try database.cachedStatement(
-                sql: "SELECT key, bytes, created, modified FROM record")
-            let rows = try Row.fetchCursor(statement)
-            while let row = try rows.next() {
-                guard body(try StoredRecord(row, path: path)) else { throw StorageError.cancelled }
-            }
-        }
-    }
-
     /// How many records there are.
     package func countAll() throws(StorageError) -> Int {
         try connection.read { database in
