@@ -7,7 +7,7 @@ import pytest
 from support import empty  # noqa: F401 (fixture)
 
 COMMANDS = [
-    ["init"], ["status"], ["doctor"],
+    ["init"], ["status"], ["doctor"], ["backup"], ["restore"],
     ["algorithm"], ["algorithm", "create"], ["algorithm", "list"], ["algorithm", "show"], ["algorithm", "delete"],
     ["secret"], ["secret", "create"], ["secret", "update"], ["secret", "list"], ["secret", "show"], ["secret", "delete"],
     ["secret", "history"], ["secret", "rollback"], ["secret", "destroy"], ["grant"], ["revoke"], ["visible"],

@@ -13,7 +13,7 @@ struct AlgorithmCommand: ParsableCommand {
             abstract: "Create an algorithm, to which secrets can then be given.",
             discussion: "Example:\n  secretfs algorithm create nlp/Summarizer")
         @OptionGroup var state: StateOptions
-        @Argument(help: "OWNER/NAME.") var algorithm: String
+        @Argument(help: "OWNER/NAME.", completion: Completion.algorithms) var algorithm: String
 
         func run() throws {
             let name = try AlgorithmName(algorithm)
@@ -40,7 +40,7 @@ struct AlgorithmCommand: ParsableCommand {
             abstract: "Show an algorithm and its secrets, without values.",
             discussion: "Example:\n  secretfs algorithm show nlp/Summarizer --json")
         @OptionGroup var state: StateOptions
-        @Argument(help: "OWNER/NAME.") var algorithm: String
+        @Argument(help: "OWNER/NAME.", completion: Completion.algorithms) var algorithm: String
         @Flag(help: "Print JSON.") var json = false
 
         func run() throws {
@@ -58,7 +58,7 @@ struct AlgorithmCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Delete an algorithm, its secrets and all their versions. Cannot be undone.")
         @OptionGroup var state: StateOptions
-        @Argument(help: "OWNER/NAME.") var algorithm: String
+        @Argument(help: "OWNER/NAME.", completion: Completion.algorithms) var algorithm: String
         @Flag(help: "Do not ask.") var yes = false
 
         func run() throws {

@@ -19,8 +19,11 @@ struct CallersCommand: ParsableCommand {
               secretfs callers nlp/Summarizer --exe /opt/tool@sha256:$(sha256sum </opt/tool | cut -c -64)
             """)
     @OptionGroup var state: StateOptions
-    @Argument(help: "OWNER/NAME, or OWNER for a secret of an owner.") var home: String
-    @Argument(help: "A secret. Without it: the rule for all of the algorithm.") var secret: String?
+    @Argument(help: "OWNER/NAME, or OWNER for a secret of an owner.", completion: Completion.homes)
+    var home: String
+    @Argument(
+        help: "A secret. Without it: the rule for all of the algorithm.", completion: Completion.secrets)
+    var secret: String?
     @Option(help: "A user, name or number. Repeat for several.") var uid: [String] = []
     @Option(help: "A group, name or number: the main group of the process.") var gid: [String] = []
     @Option(

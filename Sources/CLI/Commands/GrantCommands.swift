@@ -4,8 +4,9 @@ import Store
 
 /// A secret of an owner.
 struct SharedSubject: ParsableArguments {
-    @Argument(help: "The owner (organization) that the secret belongs to.") var owner: String
-    @Argument(help: "The environment variable's name.") var name: String
+    @Argument(help: "The owner (organization) that the secret belongs to.", completion: Completion.owners)
+    var owner: String
+    @Argument(help: "The environment variable's name.", completion: Completion.secrets) var name: String
 
     func parsed() throws -> (OwnerName, EnvironmentName) {
         (try OwnerName(owner), try EnvironmentName(name))
@@ -25,7 +26,9 @@ struct GrantCommand: ParsableCommand {
             """)
     @OptionGroup var state: StateOptions
     @OptionGroup var subject: SharedSubject
-    @Option(help: ArgumentHelp("OWNER/NAME or OWNER/*; as often as needed.", valueName: "algorithm"))
+    @Option(
+        help: ArgumentHelp("OWNER/NAME or OWNER/*; as often as needed.", valueName: "algorithm"),
+        completion: Completion.algorithms)
     var to: [String]
 
     func run() throws {
@@ -43,7 +46,9 @@ struct RevokeCommand: ParsableCommand {
         discussion: "Example:\n  secretfs revoke nlp SHARED_TOKEN --from nlp/Summarizer")
     @OptionGroup var state: StateOptions
     @OptionGroup var subject: SharedSubject
-    @Option(help: ArgumentHelp("As it was granted; as often as needed.", valueName: "algorithm"))
+    @Option(
+        help: ArgumentHelp("As it was granted; as often as needed.", valueName: "algorithm"),
+        completion: Completion.algorithms)
     var from: [String]
 
     func run() throws {
@@ -70,7 +75,7 @@ struct VisibleCommand: ParsableCommand {
             "Explain what an algorithm sees: where each secret comes from, by which rule, and who may open it.",
         discussion: "Example:\n  secretfs visible nlp/Summarizer")
     @OptionGroup var state: StateOptions
-    @Argument(help: "OWNER/NAME.") var algorithm: String
+    @Argument(help: "OWNER/NAME.", completion: Completion.algorithms) var algorithm: String
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {

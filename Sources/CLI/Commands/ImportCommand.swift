@@ -14,8 +14,9 @@ struct ImportCommand: ParsableCommand {
               secretfs import nlp/Summarizer .env --update --yes
             """)
     @OptionGroup var state: StateOptions
-    @Argument(help: "OWNER/NAME, or OWNER for secrets to be granted.") var home: String
-    @Argument(help: "The .env file; - is standard input.") var file: String
+    @Argument(help: "OWNER/NAME, or OWNER for secrets to be granted.", completion: Completion.homes)
+    var home: String
+    @Argument(help: "The .env file; - is standard input.", completion: .file()) var file: String
     @Flag(help: "A name that exists gets the new value as its next version.") var update = false
     @Flag(help: "Show what would be done, and do nothing.") var dryRun = false
     @Flag(help: "Do not ask.") var yes = false

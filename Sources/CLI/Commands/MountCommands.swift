@@ -38,8 +38,8 @@ struct MountCommand: ParsableCommand {
             """)
     @OptionGroup var state: StateOptions
     @OptionGroup var owner: OwnerOptions
-    @Argument(help: "OWNER/NAME.") var algorithm: String
-    @Argument(help: "An empty directory.") var directory: String
+    @Argument(help: "OWNER/NAME.", completion: Completion.algorithms) var algorithm: String
+    @Argument(help: "An empty directory.", completion: .directory) var directory: String
 
     func run() throws {
         let name = try AlgorithmName(algorithm)
@@ -57,7 +57,7 @@ struct UnmountCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "unmount", abstract: "Unmount a directory that mount mounted, served or not.",
         discussion: "Example:\n  secretfs unmount /run/secretfs/summarizer")
-    @Argument(help: "The mount point.") var directory: String
+    @Argument(help: "The mount point.", completion: .directory) var directory: String
     @Flag(help: "Hide it at once, and end it when no process uses it any more.") var lazy = false
 
     func run() throws {

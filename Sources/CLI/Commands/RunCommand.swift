@@ -20,7 +20,7 @@ struct RunCommand: ParsableCommand {
             """)
     @OptionGroup var state: StateOptions
     @OptionGroup var owner: OwnerOptions
-    @Argument(help: "OWNER/NAME.") var algorithm: String
+    @Argument(help: "OWNER/NAME.", completion: Completion.algorithms) var algorithm: String
     @Option(help: "Only these entries (A,B); as often as needed.") var only: [String] = []
     @Option(help: "Fail before the program starts if one of these is missing (A,B).") var require: [String] =
         []

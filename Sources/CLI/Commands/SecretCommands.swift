@@ -13,8 +13,9 @@ struct SecretCommand: ParsableCommand {
 
     /// Which secret, in every command but `list`.
     struct Subject: ParsableArguments {
-        @Argument(help: "OWNER/NAME, or OWNER for a secret to be granted.") var home: String
-        @Argument(help: "The environment variable's name.") var name: String
+        @Argument(help: "OWNER/NAME, or OWNER for a secret to be granted.", completion: Completion.homes)
+        var home: String
+        @Argument(help: "The environment variable's name.", completion: Completion.secrets) var name: String
 
         func parsed() throws -> (SecretHome, EnvironmentName) {
             (try SecretHome(home), try EnvironmentName(name))
@@ -23,7 +24,9 @@ struct SecretCommand: ParsableCommand {
 
     /// Where the value comes from.
     struct Source: ParsableArguments {
-        @Option(help: ArgumentHelp("Read the value from a file (- is standard input).", valueName: "file"))
+        @Option(
+            help: ArgumentHelp("Read the value from a file (- is standard input).", valueName: "file"),
+            completion: .file())
         var valueFile: String?
         @Flag(help: "Drop one newline at the value's end.") var chomp = false
 
@@ -48,7 +51,8 @@ struct SecretCommand: ParsableCommand {
         @Option(name: .customLong("name"), help: "What people call it. Default: the variable's name.")
         var displayName: String?
         @Option(help: "What it is for.") var description = ""
-        @Option(help: "env (file and variable) or file (file only).") var delivery = "env"
+        @Option(help: "env (file and variable) or file (file only).", completion: .list(["env", "file"]))
+        var delivery = "env"
         @Option(
             help: ArgumentHelp("Insist on a name that can make programs run other code.", valueName: "name"))
         var allowName: [String] = []
@@ -84,7 +88,8 @@ struct SecretCommand: ParsableCommand {
         @OptionGroup var source: Source
         @Option(name: .customLong("name"), help: "What people call it.") var displayName: String?
         @Option(help: "What it is for.") var description: String?
-        @Option(help: "env (file and variable) or file (file only).") var delivery: String?
+        @Option(help: "env (file and variable) or file (file only).", completion: .list(["env", "file"]))
+        var delivery: String?
         @Flag(help: "Keep the value.") var metadataOnly = false
         @OptionGroup var validity: ValidityOptions
         @Option(
@@ -128,7 +133,8 @@ struct SecretCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "List an algorithm's secrets, without values.")
         @OptionGroup var state: StateOptions
-        @Argument(help: "OWNER/NAME, or OWNER for its secrets to be granted.") var home: String
+        @Argument(help: "OWNER/NAME, or OWNER for its secrets to be granted.", completion: Completion.homes)
+        var home: String
         @Flag(help: "Print JSON.") var json = false
 
         func run() throws {

@@ -21,7 +21,10 @@ struct SecretFSCommand: ParsableCommand {
         groupedSubcommands: [
             CommandGroup(
                 name: "Store",
-                subcommands: [InitCommand.self, StatusCommand.self, DoctorCommand.self, AuditCommand.self]),
+                subcommands: [
+                    InitCommand.self, StatusCommand.self, DoctorCommand.self, BackupCommand.self,
+                    RestoreCommand.self, AuditCommand.self,
+                ]),
             CommandGroup(
                 name: "Secrets",
                 subcommands: [
@@ -55,6 +58,8 @@ struct SecretFSCommand: ParsableCommand {
     }
 
     private static func fail(_ error: any Error) -> Never {
+        // A person who presses Tab has asked nothing yet.
+        if Completion.isAskedFor, exitCode(for: error) != .success { Glibc.exit(0) }
         if let failure = failure(for: error) {
             Output.note("error: \(failure.message)")
             if let hint = failure.hint { Output.note("hint: \(hint)") }

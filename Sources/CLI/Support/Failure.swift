@@ -226,6 +226,7 @@ extension Failure {
             self.init(.retry, "\(path) was held by another process for too long", hint: "try again")
         case .unavailable(let path, let reason):
             self.init(.io, "\(path) cannot be used: \(reason)")
+        case .cancelled: self.init(.system, "interrupted; nothing was changed")
         }
     }
 }

@@ -39,6 +39,12 @@ enum Files {
         return unsafe lstat(path, &status) == 0 ? status : nil
     }
 
+    /// Of what a link leads to; nil if there is nothing.
+    static func target(_ path: String) -> stat? {
+        var status = stat()
+        return unsafe stat(path, &status) == 0 ? status : nil
+    }
+
     static func limit(_ resource: __rlimit_resource) -> rlimit {
         var limit = rlimit()
         unsafe getrlimit(__rlimit_resource_t(resource.rawValue), &limit)

@@ -9,19 +9,19 @@ struct StateOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "The folder of the store. Default: $SECRETFS_STATE; /var/lib/secretfs for root; else $XDG_STATE_HOME/secretfs.",
-            valueName: "dir"))
+            valueName: "dir"), completion: .directory)
     var state: String?
 
     @Option(
         help: ArgumentHelp(
             "Read the passphrase of a passphrase-protected store from a file (- is standard input).",
-            valueName: "file"))
+            valueName: "file"), completion: .file())
     var passphraseFile: String?
 
     @Option(
         help: ArgumentHelp(
             "Open the store with this root key file instead of the source that the store names.",
-            valueName: "file"))
+            valueName: "file"), completion: .file())
     var rootKeyFile: String?
 
     /// As if `--state` named it.

@@ -65,6 +65,15 @@ extension StateOptions {
         }
     }
 
+    /// The root key of a backup, which nobody uses as a store yet: asks for nothing, and finishes no change of keys.
+    func rootKey(of backup: SealedStore) throws -> RootKey {
+        for source in try keySources(backup.source) {
+            guard let root = try source.key(self, true), try backup.opens(by: root) else { continue }
+            return root
+        }
+        throw StoreError.keyring(.wrongRootKey)
+    }
+
     /// From `--passphrase-file` without a newline at its end, or from the terminal.
     func passphrase(_ prompt: String) throws -> SecretValue {
         if let passphraseFile {

@@ -13,3 +13,4 @@
 #include "CLinuxTerminal.h"
 
 #include "CLinuxMount.h"
+#include "CLinuxFiles.h"

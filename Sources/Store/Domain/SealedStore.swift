@@ -13,9 +13,14 @@ package struct SealedStore: Sendable {
     ///   making was interrupted; `.rootKey` for a descriptor that does not parse.
     package static func open(at directory: String) throws(StoreError) -> SealedStore {
         let storage: SQLiteStorage
+        do { storage = try SQLiteStorage.open(at: directory) } catch { throw .storage(error) }
+        return try SealedStore(storage, at: directory)
+    }
+
+    /// - Throws: as `open(at:)`.
+    init(_ storage: any Storage, at directory: String) throws(StoreError) {
         let records: [StoredRecord]
         do {
-            storage = try SQLiteStorage.open(at: directory)
             records = try storage.read([.key(Keys.rootKey), .key(Keys.keyring)], at: nil).records
         } catch {
             throw .storage(error)
@@ -24,13 +29,17 @@ package struct SealedStore: Sendable {
             if records.isEmpty { throw .storage(.missing(path: directory)) }
             throw .damaged(record: records.first?.key == Keys.keyring ? Keys.rootKey.text : Keys.keyring.text)
         }
-        do {
-            let source = try RootKeyDescriptor(decoding: records[0].bytes)
-            return SealedStore(
-                storage: storage, source: source, keyring: records[1], directory: directory)
-        } catch {
-            throw .rootKey(error)
-        }
+        do { source = try RootKeyDescriptor(decoding: records[0].bytes) } catch { throw .rootKey(error) }
+        self.storage = storage
+        keyring = records[1]
+        self.directory = directory
+    }
+
+    /// What can be told of the keyring without the root key.
+    ///
+    /// - Throws: `.keyring`, for damage and for a newer format.
+    func checkKeyring() throws(StoreError) {
+        do { try Keyring.checkOutside(unsafe keyring.bytes.span.bytes) } catch { throw .keyring(error) }
     }
 
     /// The open store, for one that runs for long: it has no root key afterwards, and must be told of new data keys.

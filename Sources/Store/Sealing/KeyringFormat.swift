@@ -91,7 +91,7 @@ extension Keyring {
     }
 
     /// What can be told of a keyring without any key.
-    private static func checkOutside(_ bytes: RawSpan) throws(KeyringError) {
+    static func checkOutside(_ bytes: RawSpan) throws(KeyringError) {
         guard bytes.byteCount > Offset.format, bytes.starts(with: magic) else { throw .corrupt }
         let format = Int(bytes.byte(at: Offset.format))
         // Before the length and the hash: a newer format may have others.

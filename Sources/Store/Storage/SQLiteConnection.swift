@@ -3,7 +3,7 @@ import GRDBSQLite
 
 /// One connection to a store's file, with the settings that every connection has.
 struct SQLiteConnection: Sendable {
-    private let queue: DatabaseQueue
+    let queue: DatabaseQueue
     let path: String
 
     /// `SFS1` in ASCII, in the header of the file where file(1) and SQLite keep it.
@@ -19,20 +19,23 @@ struct SQLiteConnection: Sendable {
     /// Opens a store that exists.
     ///
     /// - Throws: `.corrupt` for a file that is no store, `.newerFormat`.
-    init(opening path: String) throws(StorageError) {
-        try self.init(path) { database in
+    init(opening path: String, patience: Double = SQLiteConnection.patience) throws(StorageError) {
+        try self.init(path, patience: patience) { database in
             try Self.checkFormat(database, path)
             try Self.applySettings(database, path)
         }
     }
 
-    private init(_ path: String, setUp: @escaping @Sendable (Database) throws -> Void) throws(StorageError) {
+    init(
+        _ path: String, patience: Double = SQLiteConnection.patience,
+        setUp: @escaping @Sendable (Database) throws -> Void
+    ) throws(StorageError) {
         self.path = path
         guard JournalBlindness.established == SQLITE_OK else {
             throw .unavailable(path: path, reason: "SQLite cannot be set up")
         }
         var configuration = Configuration()
-        configuration.busyMode = .timeout(Self.patience)
+        configuration.busyMode = .timeout(patience)
         configuration.foreignKeysEnabled = false
         configuration.publicStatementArguments = false
         configuration.prepareDatabase { database in

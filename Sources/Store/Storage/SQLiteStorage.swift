@@ -7,7 +7,7 @@ import GRDB
 /// turns. While it is open, its files must not be moved, replaced or restored from a copy.
 package final class SQLiteStorage: Storage {
     private let file: StoreFile
-    private let connection: SQLiteConnection
+    let connection: SQLiteConnection
 
     package var engineDescription: String {
         let number = Database.sqliteLibVersionNumber
@@ -29,6 +29,15 @@ package final class SQLiteStorage: Storage {
         let file = StoreFile(in: directory)
         try file.prepareToOpen()
         return SQLiteStorage(file, try SQLiteConnection(opening: file.path))
+    }
+
+    /// For a glance: waits for nobody, and leaves the files' modes as they are.
+    ///
+    /// - Throws: as `open(at:)`; `.busy` sooner.
+    static func glance(at directory: String) throws(StorageError) -> SQLiteStorage {
+        let file = StoreFile(in: directory)
+        try file.check()
+        return SQLiteStorage(file, try SQLiteConnection(opening: file.path, patience: 0.1))
     }
 
     private init(_ file: StoreFile, _ connection: SQLiteConnection) {
@@ -98,6 +107,20 @@ package final class SQLiteStorage: Storage {
                 records.append(record)
             }
             return Snapshot(revision: revision, records: records)
+        }
+    }
+
+    package func keys(of prefix: RecordKey, limit: Int) throws(StorageError) -> [RecordKey] {
+        let path = connection.path
+        return try connection.read { database in
+            // The index of keys alone answers this.
+            let statement = try database.cachedStatement(
+                sql: "SELECT key FROM record WHERE key >= ? AND key < ? ORDER BY key LIMIT ?")
+            let rows = try Row.fetchCursor(
+                statement, arguments: [prefix.blob, prefix.blobAfterPrefix, max(0, limit)])
+            var keys: [RecordKey] = []
+            while let row = try rows.next() { keys.append(try RecordKey(row, path: path)) }
+            return keys
         }
     }
 

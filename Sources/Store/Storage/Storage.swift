@@ -26,6 +26,9 @@ package protocol Storage: Sendable {
     /// - Returns: no record at the end of the store, and never else.
     func page(after key: RecordKey?, _ limit: PageLimit) throws(StorageError) -> Snapshot
 
+    /// The first `limit` keys with `prefix`, in order, without reading their records.
+    func keys(of prefix: RecordKey, limit: Int) throws(StorageError) -> [RecordKey]
+
     /// Makes all changes of `transaction`, or none; durable when this returns (R8).
     ///
     /// - Returns: the revision that the changes made; the present one if there were none.
@@ -54,6 +57,24 @@ package protocol Storage: Sendable {
     /// Calls `onChange` on a thread of the engine's own soon after a commit by any process, with the newest
     /// revision; several commits may be told as one. Ends with `cancel()` or with the watch's release.
     func watch(_ onChange: @escaping @Sendable (Revision) -> Void) throws(StorageError) -> any Watch
+
+    /// Writes everything that the store holds at one revision to `path`, an empty file, in the form that the
+    /// engine is restored from. Readers and writers go on meanwhile. Durable when this returns.
+    ///
+    /// - Parameter onProgress: called every few megabytes; false ends the work.
+    /// - Throws: `.cancelled`. What is then in the file is of no use.
+    func backUp(to path: String, onProgress: (Progress) -> Bool) throws(StorageError)
+}
+
+/// How far long work has come, in units of its own.
+package struct Progress: Sendable {
+    package let done: Int
+    package let total: Int
+
+    package init(done: Int, total: Int) {
+        self.done = done
+        self.total = total
+    }
 }
 
 /// A running watch.
@@ -218,4 +239,6 @@ package enum StorageError: Error, Equatable {
     /// Another process held the store for longer than we wait.
     case busy(path: String)
     case unavailable(path: String, reason: String)
+    /// The caller wanted no more of it.
+    case cancelled
 }

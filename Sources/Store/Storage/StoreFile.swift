@@ -20,6 +20,18 @@ struct StoreFile {
 
     /// Refuses what is not there, is not a plain file or may not be written; narrows modes that are wider.
     func prepareToOpen() throws(StorageError) {
+        try narrow(path, try check(), to: 0o600)
+        for name in [log, path + "-shm"] {
+            if let companion = try Self.status(of: name) { try narrow(name, companion, to: 0o600) }
+        }
+        if let folder = try Self.status(of: directory, following: true) {
+            try narrow(directory, folder, to: 0o700)
+        }
+    }
+
+    /// Refuses what is not there, is not a plain file or may not be written; changes nothing.
+    @discardableResult
+    func check() throws(StorageError) -> stat {
         guard let found = try Self.status(of: path) else { throw .missing(path: path) }
         guard found.st_mode & S_IFMT == S_IFREG else {
             throw .unavailable(path: path, reason: "it is not a plain file")
@@ -27,19 +39,14 @@ struct StoreFile {
         try checkOwners(found)
         // Access is asked for on the file and on the directory, where the log is created.
         if let problem = Self.accessProblem(at: path) { throw problem }
-        try narrow(path, found, to: 0o600)
         for name in [log, path + "-shm"] {
-            guard let companion = try Self.status(of: name) else { continue }
-            try checkCompanion(name, companion)
-            try narrow(name, companion, to: 0o600)
+            if let companion = try Self.status(of: name) { try checkCompanion(name, companion) }
         }
         let journal = path + "-journal"
         guard try Self.status(of: journal) == nil else {
             throw .unavailable(path: journal, reason: "no store has such a file; move it away")
         }
-        if let folder = try Self.status(of: directory, following: true) {
-            try narrow(directory, folder, to: 0o700)
-        }
+        return found
     }
 
     /// Makes the state directory, or takes an empty one, or one that nobody else may enter.

@@ -27,6 +27,10 @@ struct BrokenStorage: Storage {
         return try base.read([.key(prefix)], at: nil).records.count
     }
 
+    func keys(of prefix: RecordKey, limit: Int) throws(StorageError) -> [RecordKey] {
+        try base.keys(of: prefix, limit: limit)
+    }
+
     func commit(_ transaction: Transaction) throws(StorageError) -> Revision {
         var transaction = transaction
         if fault == .ignoresConditions { transaction.conditions = [] }
@@ -78,5 +82,9 @@ struct BrokenStorage: Storage {
 
     func watch(_ onChange: @escaping @Sendable (Revision) -> Void) throws(StorageError) -> any Watch {
         try base.watch(onChange)
+    }
+
+    func backUp(to path: String, onProgress: (Progress) -> Bool) throws(StorageError) {
+        try base.backUp(to: path, onProgress: onProgress)
     }
 }

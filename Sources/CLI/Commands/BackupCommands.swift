@@ -1,0 +1,157 @@
+import ArgumentParser
+import CLinux
+import Glibc
+import Secrets
+import Store
+
+struct BackupCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backup",
+        abstract: "Write the whole store, sealed, to a new file.",
+        discussion: """
+            Works while the store is in use, and without the root key: what is sealed stays sealed. The file is \
+            checked before it gets its name, and if the root key is at hand, every record in it is opened. It does \
+            not hold the root key: keep a copy of that elsewhere.
+            Examples:
+              secretfs backup /mnt/backup/secretfs-2026-11-23
+              secretfs backup --force /mnt/backup/secretfs
+              secretfs backup - | ssh backup.example.com 'cat > secretfs'
+            """)
+    @OptionGroup var state: StateOptions
+    @Argument(help: "The new file; - is standard output.", completion: .file()) var file: String
+    @Flag(help: "Replace the file if it exists.") var force = false
+    @Flag(help: "Open no record, even if the root key is at hand.") var sealed = false
+
+    func run() throws {
+        let directory = try state.directory
+        let store = try SealedStore.open(at: directory.path)
+        guard file != "-" else { return try toStandardOutput(store) }
+        let target = try BackupTarget(file, of: directory, replacing: force)
+        let work = LongWork()
+        let draft = try StoreDraft(
+            of: store, named: target.path, below: target.folder, onProgress: work.advanced("copying"))
+        let finding = try Inspection(state: state, skipsRecords: sealed).inspect(draft, work)
+        let contents = try Contents(draft.sealed)
+        do throws(StoreError) {
+            try draft.move(to: target.path, in: target.folder, replacing: force)
+        } catch {
+            // Made by somebody else meanwhile.
+            throw error == .storage(.exists(path: target.path)) ? target.exists : Failure(error)
+        }
+        withExtendedLifetime(work) {}
+        Output.line("Backed up \(contents) to \(printable(target.path)).")
+        for line in Self.remarks(finding, store.source) { Output.line(line) }
+    }
+
+    private func toStandardOutput(_ store: SealedStore) throws {
+        guard isatty(STDOUT_FILENO) == 0 else {
+            throw Failure(
+                .usage, "a backup is not for a terminal",
+                hint: "send it to a file or a program, or name a file")
+        }
+        let work = LongWork()
+        let folder = BackupTarget.temporaryFolder
+        let draft = try StoreDraft(
+            of: store, named: "the backup", below: folder, onProgress: work.advanced("copying"))
+        let finding = try Inspection(state: state, skipsRecords: sealed).inspect(draft, work)
+        let contents = try Contents(draft.sealed)
+        try draft.write(to: STDOUT_FILENO, onProgress: work.advanced("writing"))
+        withExtendedLifetime(work) {}
+        Output.note("backed up \(contents) to standard output")
+        for line in Self.remarks(finding, store.source) { Output.note(line) }
+    }
+
+    private static func remarks(_ finding: Inspection.Finding, _ source: RootKeyDescriptor) -> [String] {
+        let records =
+            switch finding {
+            case .opened: "Every record in it opens."
+            case .skipped: "Its records were not opened."
+            case .noKey(let reason): "Its records were not opened: \(reason.message)."
+            }
+        return [records, "Only the root key opens it, from \(source.summary), which is not in it."]
+    }
+}
+
+struct RestoreCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "restore",
+        abstract: "Make a store from a backup, where there is none.",
+        discussion: """
+            All or nothing: the backup is copied and checked as a store is when it is opened, and if the root key is \
+            at hand, every record is opened. The backup's file is only read. A store that is there is never \
+            overwritten: move it away first.
+            Examples:
+              secretfs restore /mnt/backup/secretfs
+              secretfs restore /mnt/backup/secretfs --state /srv/secretfs --root-key-file /media/key/root.key
+              ssh backup.example.com 'cat secretfs' | secretfs restore -
+            """)
+    @OptionGroup var state: StateOptions
+    @Argument(help: "The backup; - is standard input.", completion: .file()) var file: String
+    @Flag(help: "Open no record, even if the root key is at hand.") var sealed = false
+
+    func run() throws {
+        let directory = try state.directory
+        try SealedStore.checkVacant(directory.path)
+        let source = try BackupSource(file)
+        let isNew = !Files.exists(directory.path)
+        try directory.make()
+        do {
+            try restore(source, into: directory)
+        } catch {
+            if isNew { removeEmpty(directory) }
+            throw error
+        }
+    }
+
+    private func restore(_ source: BackupSource, into directory: StateDirectory) throws {
+        // An agent that runs here has the store that was here before, and would go on showing it.
+        guard let lock = try AgentLock(directory) else {
+            throw Failure(
+                .retry, "an agent for \(directory.path) runs; nothing was changed",
+                hint: "stop it: secretfs agent --stop --state \(directory.path)")
+        }
+        let work = LongWork()
+        let draft = try draft(of: source, below: directory.path, work)
+        let finding = try Inspection(state: state, skipsRecords: sealed).inspect(draft, work)
+        let contents = try Contents(draft.sealed)
+        let key = draft.sealed.source
+        try draft.becomeStore(of: directory.path)
+        withExtendedLifetime((work, lock)) {}
+        Output.line("Restored \(contents) into \(directory.path).")
+        tell(finding, key)
+    }
+
+    private func draft(
+        of source: BackupSource, below parent: String, _ work: LongWork
+    ) throws(Failure) -> StoreDraft {
+        do {
+            return try StoreDraft(
+                reading: source.descriptor.raw, named: source.name, below: parent,
+                onProgress: work.advanced("copying"))
+        } catch {
+            throw Inspection.failure(error)
+        }
+    }
+
+    private func tell(_ finding: Inspection.Finding, _ key: RootKeyDescriptor) {
+        switch finding {
+        case .opened where state.rootKeyFile != nil:
+            Output.line("The given root key opens every record; it will be looked for in \(key.summary).")
+        case .opened:
+            Output.line("Its root key is at hand (\(key.summary)), and opens every record.")
+        case .skipped:
+            Output.line("It needs its root key, from \(key.summary); no record was opened.")
+        case .noKey(let reason):
+            Output.line(
+                "It needs its root key, from \(key.summary), which is not at hand; no record was opened.")
+            Output.note("warning: \(reason.message)")
+            if let hint = reason.hint { Output.note("hint: \(hint)") }
+        }
+    }
+
+    /// What this command made in vain.
+    private func removeEmpty(_ directory: StateDirectory) {
+        unsafe unlink(directory.lock)
+        unsafe rmdir(directory.path)
+    }
+}
