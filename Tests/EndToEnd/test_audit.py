@@ -259,3 +259,24 @@ def test_a_copy_of_the_state_folder_verifies_on_its_own(store):
     copy = store.root / "copy"
     shutil.copytree(store.state, copy)
     store.does("audit", "verify", "--state", copy)
+
+
+def test_the_chain_goes_on_when_keys_change_and_says_so(store):
+    store.create("A", b"1")
+    mount = store.mount()
+    (mount / "A").read_bytes()
+    store.does("key", "rotate")
+    store.does("root-key", "rotate", "--yes")
+    store.does("seal")
+    with pytest.raises(OSError):
+        (mount / "A").read_bytes()
+    store.does("unseal")
+    assert (mount / "A").read_bytes() == b"1"
+    store.does("agent", "--stop")
+    assert store.json("audit", "verify")["whole"]
+    lines = [(line["action"], line["outcome"]) for line in audit(store)]
+    opened = lines.index(("open", "ok"))
+    assert lines[opened + 1 :] == [
+        ("key.rotate", "ok"), ("key.rotate", "ok"), ("root-key.change", "ok"), ("seal", "ok"), ("open", "failed"),
+        ("unseal", "ok"), ("open", "ok"), ("unmount", "ok"), ("seal", "ok"), ("agent.stop", "ok"),
+    ]  # fmt: skip

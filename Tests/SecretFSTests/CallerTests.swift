@@ -67,7 +67,9 @@ extension AlgorithmTree {
         #expect(try tree.text("A", by: Caller(uid: 10, gid: 11, thread: 1)) == "A")
     }
 
-    @Test func `a process is looked up once for each open, for the rules of all entries and for the record`() throws {
+    @Test func `a process is looked up once for each open, for the rules of all entries and for the record`()
+        throws
+    {
         let entries = try (0..<9).map { try Entry.plain("N\($0)", [65], callers: [onlyGood]) }
         let tree = try AlgorithmTree.guarded(
             entries + [.plain("U", [1], callers: [CallerRule(uids: [10])]), .plain("FREE", [2])], callers)

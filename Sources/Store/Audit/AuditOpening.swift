@@ -5,27 +5,20 @@ import Secrets
 extension SealedStore {
     /// The store with `keys`, and its audit log.
     func opened(_ keys: OpenKeys, root: Keyholder.Root?) throws(StoreError) -> SecretStore {
-        let records: [StoredRecord]
-        do {
-            let keys = [Keys.auditKey, Keys.auditAnchor, Keys.auditSettings]
-            records = try storage.read(keys.map(Selection.key), at: nil).records
-        } catch {
-            throw .storage(error)
-        }
-        func record(_ key: RecordKey) -> StoredRecord? { records.first { $0.key == key } }
+        func record(_ key: RecordKey) -> StoredRecord? { audit.first { $0.key == key } }
         guard let keyRecord = record(Keys.auditKey) else { throw .damaged(record: Keys.auditKey.text) }
         let log: AuditLog
         do {
             let sealer = try keys.sealer
             let key = try AuditKey(opening: keyRecord.bytes, sealer)
-            let link = try record(Keys.auditAnchor).map { record in
-                try AuditAnchor(decoding: sealer.text(record)).link
-            }
-            let settings = try record(Keys.auditSettings).map { record in
-                try AuditSettings(decoding: sealer.text(record))
+            let link = try record(Keys.auditAnchor).map { try AuditAnchor(decoding: sealer.text($0)).link }
+            let settings = try record(Keys.auditSettings).map {
+                try AuditSettings(decoding: sealer.text($0))
             }
             log = try AuditLog(
                 at: directory, key, known: link ?? .start, settings: settings ?? AuditSettings())
+        } catch SealError.unknownKey(let id) {
+            throw .unknownKey(record: Keys.auditKey.text, id)
         } catch {
             throw .damaged(record: Keys.auditKey.text)
         }

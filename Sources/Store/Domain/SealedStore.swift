@@ -8,6 +8,8 @@ package struct SealedStore: Sendable {
     package let keyring: StoredRecord
     /// The store's folder.
     let directory: String
+    /// What the audit log needs.
+    let audit: [StoredRecord]
 
     /// - Throws: `.storage(.missing)` and the other storage errors, `.storage(.missing)` too for a store whose
     ///   making was interrupted; `.rootKey` for a descriptor that does not parse.
@@ -21,11 +23,13 @@ package struct SealedStore: Sendable {
     init(_ storage: any Storage, at directory: String) throws(StoreError) {
         let records: [StoredRecord]
         do {
-            records = try storage.read([.key(Keys.rootKey), .key(Keys.keyring)], at: nil).records
+            // At one moment, so that these keys open these records.
+            let keys = [Keys.rootKey, Keys.keyring, Keys.auditKey, Keys.auditAnchor, Keys.auditSettings]
+            records = try storage.read(keys.map(Selection.key), at: nil).records
         } catch {
             throw .storage(error)
         }
-        guard records.map(\.key) == [Keys.rootKey, Keys.keyring] else {
+        guard records.prefix(2).map(\.key) == [Keys.rootKey, Keys.keyring] else {
             if records.isEmpty { throw .storage(.missing(path: directory)) }
             throw .damaged(record: records.first?.key == Keys.keyring ? Keys.rootKey.text : Keys.keyring.text)
         }
@@ -33,6 +37,7 @@ package struct SealedStore: Sendable {
         self.storage = storage
         keyring = records[1]
         self.directory = directory
+        audit = Array(records.dropFirst(2))
     }
 
     /// What can be told of the keyring without the root key.

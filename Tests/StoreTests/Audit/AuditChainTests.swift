@@ -149,7 +149,8 @@ import Testing
 @Test func `the line of the worked example has the MAC and the length that the document says`() throws {
     let key = try AuditKey(deriving: try SecretValue(copying: Array(UInt8(0)..<32).span.bytes))
     var event = AuditEvent(
-        .open, by: AuditActor(
+        .open,
+        by: AuditActor(
             uid: 1000, gid: 1000, pid: 4711, executable: "/usr/bin/python3.11",
             cgroup: "/system.slice/nlp.service"),
         home: try home(), secret: try EnvironmentName("MYSQL_PASSWORD"), version: Version(number: 3))

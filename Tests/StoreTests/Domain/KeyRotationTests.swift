@@ -45,13 +45,13 @@ extension SecretStore {
         try withSecretStore { store, directory in
             let values = try fill(store)
             let before = try store.keyUsage()
-            #expect(before.keys.count == 1 && before.left == 0 && before.records.values.reduce(0, +) == 61)
+            #expect(before.keys.count == 1 && before.left == 0 && before.records.values.reduce(0, +) == 63)
             let command = try reopenKeeping(directory)
             let outcome = try KeyRotation(command).rotate()
-            #expect(outcome.resealed == 61 && outcome.damagedCount == 0)
+            #expect(outcome.resealed == 63 && outcome.damagedCount == 0)
             let after = try command.keyUsage()
             #expect(after.keys.map(\.id) != before.keys.map(\.id) && after.keys.count == 1)
-            #expect(after.records == [after.keys[0].id: 61] && after.generation == 3)
+            #expect(after.records == [after.keys[0].id: 63] && after.generation == 3)
             #expect(try reopen(directory).texts(algorithm()) == values)
         }
     }
@@ -177,7 +177,7 @@ extension SecretStore {
             try store.storage.commit(Transaction(then: [.put(key, damaged)]))
             let old = try #require(try command.keyUsage().active)
             let outcome = try KeyRotation(command).rotate()
-            #expect(outcome.damaged == [key.text] && outcome.resealed == 60)
+            #expect(outcome.damaged == [key.text] && outcome.resealed == 62)
             let usage = try command.keyUsage()
             #expect(usage.keys.map(\.id).contains(old) && usage.left == 1)
             try store.storage.commit(Transaction(then: [.put(key, record.bytes)]))
