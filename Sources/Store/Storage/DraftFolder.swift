@@ -16,7 +16,8 @@ struct DraftFolder: ~Copyable {
 
     private static func make(below parent: String) throws(StorageError) -> String {
         try checkParent(parent)
-        var template = Array("\(parent)/.secretfs-new-XXXXXX".utf8CString)
+        let name = ".secretfs-new-" + String(repeating: "X", count: 6)
+        var template = Array("\(parent)/\(name)".utf8CString)
         guard unsafe mkdtemp(&template) != nil else { throw .system(errno, parent) }
         let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         do throws(StorageError) {
