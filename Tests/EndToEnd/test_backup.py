@@ -53,7 +53,7 @@ def test_a_backup_is_one_file_of_its_own_user_and_brings_everything_back(store):
     assert leftovers(store.root) == []
     assert sorted(os.listdir(store.root)) == ["backup", "state"]
     state = restored(store, "backup")
-    assert sorted(os.listdir(state)) == ["agent.lock", "root.key", "store.db"]
+    assert sorted(os.listdir(state)) == ["agent.lock", "audit.log", "root.key", "store.db"]
     assert (state / "store.db").stat().st_mode & 0o7777 == 0o600 and state.stat().st_mode & 0o7777 == 0o700
     assert store.json("secret", "list", ALGORITHM) == store.json("secret", "list", ALGORITHM, "--state", state)
     assert value(store, state, "A") == sha256(PLANTED + b"2")
@@ -202,6 +202,36 @@ def test_an_interrupted_backup_leaves_nothing_and_a_killed_one_no_backup(store):
             for name in leftovers(store.root):
                 shutil.rmtree(store.root / name)
         assert seen, f"signal {number} came too late each time, so nothing was tested"
+
+
+# Audit
+
+
+def actions(store, *options):
+    return [(record["action"], record["outcome"], record.get("detail", "")) for record in store.json("audit", *options)]
+
+
+def test_backup_and_restore_are_in_the_audit_log(store):
+    store.does("backup", "backup")
+    assert actions(store)[-1] == ("backup", "ok", str(store.root / "backup"))
+    state = restored(store, "backup")
+    seen = actions(store, "--state", state)
+    assert [action for action, _, _ in seen] == ["log.lost", "restore"] and seen[-1][2] == "backup", seen
+    # Nothing is refused after that, and the log of the old machine goes on where it is still there.
+    store.does("algorithm", "create", "a/b", "--state", state)
+    for name in ["store.db", "store.db-wal", "store.db-shm"]:
+        (store.state / name).unlink(missing_ok=True)
+    store.does("restore", "backup")
+    assert actions(store)[-2:] == [("backup", "ok", str(store.root / "backup")), ("restore", "ok", "backup")]
+    store.does("audit", "verify")
+
+
+def test_a_backup_is_made_though_the_audit_log_cannot_be_written(store):
+    (store.state / "audit.log").unlink()
+    (store.state / "audit.log").mkdir()
+    outcome = store.does("backup", "backup")
+    assert "the audit log has no record of this backup" in outcome.errors
+    assert (store.root / "backup").exists()
 
 
 # Restore

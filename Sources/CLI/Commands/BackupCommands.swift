@@ -30,7 +30,7 @@ struct BackupCommand: ParsableCommand {
         let work = LongWork()
         let draft = try StoreDraft(
             of: store, named: target.path, below: target.folder, onProgress: work.advanced("copying"))
-        let finding = try Inspection(state: state, skipsRecords: sealed).inspect(draft, work)
+        let finding = try inspect(draft, of: store, named: target.path, work)
         let contents = try Contents(draft.sealed)
         do throws(StoreError) {
             try draft.move(to: target.path, in: target.folder, replacing: force)
@@ -53,12 +53,27 @@ struct BackupCommand: ParsableCommand {
         let folder = BackupTarget.temporaryFolder
         let draft = try StoreDraft(
             of: store, named: "the backup", below: folder, onProgress: work.advanced("copying"))
-        let finding = try Inspection(state: state, skipsRecords: sealed).inspect(draft, work)
+        let finding = try inspect(draft, of: store, named: "standard output", work)
         let contents = try Contents(draft.sealed)
         try draft.write(to: STDOUT_FILENO, onProgress: work.advanced("writing"))
         withExtendedLifetime(work) {}
         Output.note("backed up \(contents) to standard output")
         for line in Self.remarks(finding, store.source) { Output.note(line) }
+    }
+
+    /// A backup can be made without any key, so that nobody who may read the store is held up by its audit log.
+    private func inspect(
+        _ draft: StoreDraft, of store: SealedStore, named name: String, _ work: LongWork
+    ) throws -> Inspection.Finding {
+        let inspection = Inspection(state: state, skipsRecords: sealed) { root in
+            do {
+                try store.recordBackup(to: name, with: root)
+            } catch {
+                Output.note(
+                    "warning: the audit log has no record of this backup: \(Failure(any: error).message)")
+            }
+        }
+        return try inspection.inspect(draft, work)
     }
 
     private static func remarks(_ finding: Inspection.Finding, _ source: RootKeyDescriptor) -> [String] {
@@ -112,7 +127,10 @@ struct RestoreCommand: ParsableCommand {
         }
         let work = LongWork()
         let draft = try draft(of: source, below: directory.path, work)
-        let finding = try Inspection(state: state, skipsRecords: sealed).inspect(draft, work)
+        let inspection = Inspection(state: state, skipsRecords: sealed) { root in
+            try draft.recordRestore(into: directory.path, with: root)
+        }
+        let finding = try inspection.inspect(draft, work)
         let contents = try Contents(draft.sealed)
         let key = draft.sealed.source
         try draft.becomeStore(of: directory.path)
@@ -151,7 +169,10 @@ struct RestoreCommand: ParsableCommand {
 
     /// What this command made in vain.
     private func removeEmpty(_ directory: StateDirectory) {
+        // Of somebody who was quicker.
+        guard !Files.exists(directory.store) else { return }
         unsafe unlink(directory.lock)
+        unsafe unlink(directory.path + "/audit.log")
         unsafe rmdir(directory.path)
     }
 }

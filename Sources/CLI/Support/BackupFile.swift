@@ -114,6 +114,8 @@ struct Inspection {
     }
     let state: StateOptions
     let skipsRecords: Bool
+    /// Called with the root key once every record has opened.
+    let record: (borrowing RootKey) throws -> Void
 
     /// - Throws: `.damaged` for a backup that would be of no use; a key that was named and is wrong.
     func inspect(_ draft: StoreDraft, _ work: LongWork) throws -> Finding {
@@ -145,6 +147,7 @@ struct Inspection {
         do {
             let root = try state.rootKey(of: draft.sealed)
             try draft.openRecords(with: root, onProgress: work.advanced("opening records"))
+            try record(root)
             return .opened
         } catch let error as RootKeyError where !isNamed {
             return .noKey(Failure(error))

@@ -1,4 +1,5 @@
 import Glibc
+import Secrets
 
 /// A whole store under a temporary name: a backup before it gets its name, or a restored store before it is one.
 /// At the end of its scope the temporary name is gone.
@@ -92,6 +93,16 @@ package final class StoreDraft {
     }
     private static let page = PageLimit(records: 1000, bytes: 8 << 20)
 
+    /// Records in the audit log of `directory`, whose store this becomes, that it is restored. A log that is not there,
+    /// or ends before the backup was made, says so in a line of its own.
+    ///
+    /// - Throws: `.audit`.
+    package func recordRestore(
+        into directory: String, with root: borrowing RootKey
+    ) throws(StoreError) {
+        try SealedStore(storage, at: directory).record(.restore, detail: name, with: root)
+    }
+
     private func asking<T>(_ body: () throws(StorageError) -> T) throws(StoreError) -> T {
         do { return try body() } catch { throw StoreError.storage(error).naming(folder.path, as: name) }
     }
@@ -140,6 +151,28 @@ package final class StoreDraft {
 }
 
 extension SealedStore {
+    /// Records that this store is backed up to `name`.
+    ///
+    /// - Throws: `.audit`, `.keyring`.
+    package func recordBackup(to name: String, with root: borrowing RootKey) throws(StoreError) {
+        try record(.backup, detail: name, with: root)
+    }
+
+    fileprivate func record(
+        _ action: AuditAction, detail: String, with root: borrowing RootKey
+    ) throws(StoreError) {
+        let trail = try unseal(by: root).trail
+        let event = AuditEvent(action, by: .thisProcess, detail: detail)
+        do {
+            do throws(AuditError) { try trail.record([event]) } catch .lost {
+                // That is recorded now, and not what is asked about here.
+                try trail.record([event])
+            }
+        } catch {
+            throw .audit(error)
+        }
+    }
+
     /// - Throws: `.exists`, or why nothing can be restored into `directory`.
     package static func checkVacant(_ directory: String) throws(StoreError) {
         do { try StoreFile(in: directory).checkVacant() } catch .exists {
