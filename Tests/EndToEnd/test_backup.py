@@ -1,5 +1,6 @@
 """Backup of a store in use, and restore: checked, sealed, all or nothing."""
 
+import json
 import os
 import random
 import shutil
@@ -208,7 +209,8 @@ def test_an_interrupted_backup_leaves_nothing_and_a_killed_one_no_backup(store):
 
 
 def actions(store, *options):
-    return [(record["action"], record["outcome"], record.get("detail", "")) for record in store.json("audit", *options)]
+    lines = [json.loads(line) for line in store.does("audit", "--json", *options).output.splitlines()]
+    return [(line["action"], line["outcome"], line.get("detail", "")) for line in lines]
 
 
 def test_backup_and_restore_are_in_the_audit_log(store):

@@ -13,7 +13,7 @@ SHOW = """test "$MYSQL_PASSWORD" = '%s'""" % PLANTED.decode()
 # What happens before the commands of a section, and what must hold after them.
 BEFORE = {
     "The machine is lost": "secretfs agent --stop; rm -rf /var/lib/secretfs",
-    "The store is damaged": "secretfs agent --stop; head -c 4096 /dev/urandom | dd of=/var/lib/secretfs/store.db bs=4096 seek=1 conv=notrunc status=none\n"
+    "The store is damaged": "secretfs agent --stop; rm -f /var/lib/secretfs/store.db-*; head -c 4096 /dev/urandom | dd of=/var/lib/secretfs/store.db bs=4096 seek=1 conv=notrunc status=none\n"
     "! secretfs doctor >/dev/null || { echo 'no damage was seen'; exit 1; }",
     "Something was deleted": "secretfs secret delete nlp/Summarizer MYSQL_PASSWORD --yes",
 }
@@ -38,6 +38,8 @@ def drill() -> str:
     """A script: a store with one secret, then the page, and after each section a look at the value."""
     steps = [
         "mount --make-rprivate /",
+        # What others left on this machine is not this one's business.
+        "awk '$3 ~ /^fuse.secretfs/ { print $2 }' /proc/self/mounts | xargs -r umount --lazy",
         *(f"mount -t tmpfs none {folder}" for folder in ["/var/lib", "/mnt"]),
         "mkdir /mnt/backup; mkdir -m 0700 /mnt/safe",
         "secretfs init",
