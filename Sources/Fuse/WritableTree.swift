@@ -22,6 +22,10 @@ package protocol WritableTree: FileTree {
     /// A descriptor of the open file is closed; there may be others. What it throws is what close(2) returns.
     func flush(_ handle: HandleID, by caller: Caller) throws(Refusal)
 
+    /// The last descriptor of the open file is gone; `close` follows. Nobody is told what comes of it. Not called
+    /// where the mount ends first.
+    func release(_ handle: HandleID)
+
     /// What was written so far is durable when this returns.
     func synchronize(_ handle: HandleID, by caller: Caller) throws(Refusal)
 

@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 
 /// Where a worker receives requests, one at a time. A request from a read-only mount carries names and flags,

@@ -80,6 +80,14 @@ extension fuse_lowlevel_ops {
                 return .done
             }
         }
+        unsafe release = { request, _, info in
+            let handle = unsafe HandleID(rawValue: info?.pointee.fh ?? 0)
+            unsafe change(request) { request, tree throws(Refusal) in
+                tree.release(handle)
+                request.access.closeFile(handle)
+                return .done
+            }
+        }
         unsafe fsync = { request, _, _, info in
             let handle = unsafe HandleID(rawValue: info?.pointee.fh ?? 0)
             unsafe change(request) { request, tree throws(Refusal) in

@@ -1,0 +1,115 @@
+import Fuse
+import Logging
+import SecretFS
+import Secrets
+import Store
+import Synchronization
+
+/// The admin mounts that this agent serves.
+final class AdminMounts: Sendable {
+    struct Mount: Sendable {
+        let request: AdminServeRequest
+        let since: Timestamp
+        let session: Session
+    }
+    private struct State {
+        /// By a number of ours: a session's is known only after it may have ended.
+        var mounts: [Int: Mount] = [:]
+        var last = 0
+        var isClosed = false
+    }
+    private let administration: StoreAdministration
+    private let loop: SessionLoop
+    private let log: Logger
+    private let state = Mutex(State())
+    /// Told that there is a first mount, or that the last one has gone.
+    private let onUse: @Sendable (_ isUsed: Bool) -> Void
+
+    init(
+        _ store: SecretStore, _ loop: SessionLoop, _ log: Logger,
+        onUse: @escaping @Sendable (_ isUsed: Bool) -> Void
+    ) {
+        administration = StoreAdministration(store: store)
+        self.loop = loop
+        self.log = log
+        self.onUse = onUse
+    }
+
+    var mounts: [Mount] { state.withLock { Array($0.mounts.values) } }
+
+    /// Serves `request` on `descriptor`; `keeper` is what fusermount3 needs open as long as it is served.
+    func serve(
+        _ request: AdminServeRequest, on descriptor: OwnedDescriptor, keeper: OwnedDescriptor?
+    ) throws(Failure) {
+        let tree = AdminTree(
+            administration, uid: request.uid, gid: request.gid, onProblem: Self.reporter(to: log))
+        // Under the lock, so that a mount that ends at once is in the table before it is taken out.
+        try state.withLock { state throws(Failure) in
+            guard !state.isClosed else {
+                throw Failure(.unavailable, "the agent is stopping", hint: "try again")
+            }
+            state.last += 1
+            let number = state.last
+            let session: Session
+            do {
+                session = try loop.add(descriptor.release(), keeper: keeper?.release(), serving: tree) {
+                    [weak self] end in
+                    self?.remove(number, end)
+                }
+            } catch {
+                throw Failure(.system, "the mount cannot be served: \(error)")
+            }
+            state.mounts[number] = Mount(request: request, since: .now(), session: session)
+            if state.mounts.count == 1 { onUse(true) }
+        }
+        log.info(
+            "mounted for administration",
+            metadata: [
+                "mount-point": "\(printable(request.mountPoint))", "uid": "\(request.uid)",
+            ])
+    }
+
+    /// Why a change was refused; each reason once a minute.
+    private static func reporter(to log: Logger) -> @Sendable (AdminTree.Problem) -> Void {
+        let seldom = Seldom()
+        return { problem in
+            guard seldom.allows("\(problem.path) \(problem.message)") else { return }
+            var metadata: Logger.Metadata = ["path": "\(problem.path)", "reason": "\(problem.message)"]
+            if let remedy = problem.remedy { metadata["remedy"] = "\(remedy)" }
+            log.warning("a change by the admin mount was refused", metadata: metadata)
+        }
+    }
+
+    private func remove(_ number: Int, _ end: SessionEnd) {
+        let gone = state.withLock { state in
+            let gone = state.mounts.removeValue(forKey: number)
+            if gone != nil, state.mounts.isEmpty { onUse(false) }
+            return gone
+        }
+        guard let gone else { return }
+        log.info(
+            "unmounted",
+            metadata: ["mount-point": "\(printable(gone.request.mountPoint))", "end": "\(end)"])
+    }
+
+    /// No more mounts; those that are there are unmounted where this process can see them, then ended.
+    func close() {
+        let mounts = state.withLock { state in
+            state.isClosed = true
+            return Array(state.mounts.values)
+        }
+        let visible = (try? MountTable.current().ours) ?? []
+        for mount in mounts {
+            if visible.contains(where: { $0.point == mount.request.mountPoint }) {
+                do { try Mounting.detach(mount.request.mountPoint) } catch {
+                    log.error(
+                        "cannot unmount",
+                        metadata: [
+                            "mount-point": "\(printable(mount.request.mountPoint))", "reason": "\(error)",
+                        ])
+                }
+            }
+            loop.remove(mount.session)
+        }
+    }
+}
