@@ -14,7 +14,9 @@ package final class SecretBuffer: Sendable {
             guard unsafe needed > memory.count else { return }
             // Twice as much each time, so that many short writes copy each byte about once.
             let larger = try unsafe SecretMemory.take(max(needed, unsafe memory.count * 2, 1024))
-            if count > 0 { unsafe larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: memory[..<count])) }
+            if count > 0 {
+                unsafe larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: memory[..<count]))
+            }
             unsafe SecretMemory.giveBack(memory)
             unsafe memory = larger
         }

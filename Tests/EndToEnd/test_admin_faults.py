@@ -52,7 +52,7 @@ def test_a_killed_agent_leaves_the_old_version(secret):
     writer = start_writer(secret.secret / "value")
     os.kill(secret.store.agent, signal.SIGKILL)
     output, errors = end(writer)
-    assert b"closed" not in output and b"OSError" in errors
+    assert b"closed" not in output and b"Error: [Errno" in errors
     assert secret.versions == 1
 
 
@@ -112,7 +112,7 @@ def test_a_hundred_writers_leave_as_many_versions_as_succeeded(admin, is_new):
         except OSError as error:
             failed.append(error.errno)
 
-    # From many processes: one process's descriptors of one file are not told apart.
+    # Processes that fork while they have the file open: the child closes copies of its parent's descriptors.
     def fork(number: int):
         code = (
             "import os, sys\n"

@@ -137,6 +137,9 @@ final class AgentServer: Sendable {
             try keys.expect(Array(keyring), try rootKey(descriptors))
             return .done
         case .serveAdmin(let request):
+            // Whoever else may ask for a mount some day may not ask for this one.
+            guard let uid = peer.uid, [0, geteuid()].contains(uid)
+            else { throw Failure(.denied, "only root and the agent's user may have an admin mount") }
             guard let device = descriptors.first else {
                 throw Failure(.badInput, "no FUSE descriptor came with the request")
             }

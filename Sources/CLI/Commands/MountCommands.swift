@@ -29,7 +29,8 @@ struct OwnerOptions: ParsableArguments {
 
 struct MountCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "mount", abstract: "Show an algorithm's secrets as files in a directory, or the store as a writable tree.",
+        commandName: "mount",
+        abstract: "Show an algorithm's secrets as files in a directory, or the store as a writable tree.",
         discussion: """
             The directory must be empty; below /run/secretfs it is created. The agent that serves the mount is \
             started if none runs. With --admin the directory is the store for shells and scripts: mkdir makes an \
@@ -122,7 +123,8 @@ struct MountsCommand: ParsableCommand {
         let served = try AgentClient(state: try state.directory).mounts() ?? []
         var rows = served.map { mount in
             Row(
-                mountPoint: mount.mountPoint, state: mount.algorithm == nil ? "admin" : mount.isPrivate ? "private" : "served",
+                mountPoint: mount.mountPoint,
+                state: mount.algorithm == nil ? "admin" : mount.isPrivate ? "private" : "served",
                 algorithm: mount.algorithm, entries: mount.entries, generation: mount.generation,
                 uid: mount.uid,
                 gid: mount.gid, mode: mount.mode, since: mount.since)

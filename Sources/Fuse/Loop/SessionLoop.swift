@@ -103,10 +103,12 @@ package final class SessionLoop: Sendable {
     package func stop() {
         let deadline = linux_monotonic_nanoseconds() + WorkerTurn.grace
         for worker in workers { worker.post(.stop) }
-        let running = own.stop() + threads.withLock { threads in
-            defer { threads = [] }
-            return threads
-        }
+        let running =
+            own.stop()
+            + threads.withLock { threads in
+                defer { threads = [] }
+                return threads
+            }
         guard !running.isEmpty else { return }
         for thread in running { thread.join() }
         // What is not blocked ends at once, also when the workers have used up the time.

@@ -17,7 +17,9 @@ extension AdminTree {
         case .owner(let owner): made = try makeAlgorithm(name, of: owner, by: .user(caller.uid))
         case .home(let home): made = try makeSecret(name, of: home)
         case .owners:
-            tell(parent.path, "an owner is there as long as it has an algorithm", "mkdir algorithms/OWNER/NAME")
+            tell(
+                parent.path, "an owner is there as long as it has an algorithm", "mkdir algorithms/OWNER/NAME"
+            )
             throw .notPermitted
         default: throw .notPermitted
         }
@@ -99,7 +101,8 @@ extension AdminTree {
             state.withLock { _ = $0.emptyOwners.remove(owner) }
         case .home(.algorithm(let algorithm)): try remove(algorithm, by: actor)
         case .home(.owner):
-            tell(place.path, "an owner is there as long as it has an algorithm", "rmdir algorithms/OWNER/NAME")
+            tell(
+                place.path, "an owner is there as long as it has an algorithm", "rmdir algorithms/OWNER/NAME")
             throw .notPermitted
         case .secret(let secret): try remove(secret, by: actor)
         case .root, .algorithms, .owners: throw .notPermitted
@@ -150,9 +153,11 @@ extension AdminTree {
         if let file = SecretFile(rawValue: name), has(file, secret, known) {
             let wasHidden = state.withLock { $0.hidden[secret]?.contains(file) ?? false }
             guard wasHidden || !mode.contains(.exclusive) else { throw .exists }
-            let handle = try open(file, of: secret, for: mode, by: caller)
+            let opened = try enter(.file(secret, file)) { node throws(Refusal) in
+                try open(file, of: secret, node, for: mode, by: caller)
+            }
             state.withLock { _ = $0.hidden[secret]?.remove(file) }
-            return (try entered(.file(secret, file), or: handle), handle)
+            return opened
         }
         if let present = state.withLock({ $0.temporaries[secret]?[name] }) {
             guard !mode.contains(.exclusive) else { throw .exists }
@@ -160,13 +165,16 @@ extension AdminTree {
         } else {
             place = .temporary(secret, try makeTemporary(name, of: secret))
         }
-        let node = try entered(place)
-        return (node, try open(node.id, for: mode.subtracting(.exclusive), by: caller))
+        return try enter(place) { node throws(Refusal) in try open(node, for: mode, by: caller) }
     }
 
-    private func entered(_ place: Place, or handle: HandleID) throws(Refusal) -> Node {
-        do { return try entered(place) } catch {
-            close(handle)
+    /// The node of `place` with one more lookup, and what `open` opens of it; no lookup if that fails.
+    private func enter(
+        _ place: Place, _ open: (NodeID) throws(Refusal) -> HandleID
+    ) throws(Refusal) -> (Node, HandleID) {
+        let node = try entered(place)
+        do { return (node, try open(node.id)) } catch {
+            forget(node.id, lookups: 1)
             throw error
         }
     }

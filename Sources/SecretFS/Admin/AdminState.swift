@@ -40,11 +40,45 @@ struct AdminState {
         }
     }
 
-    /// How often the process has this file open for writing.
-    func opens(of secret: SecretReference, _ file: SecretFile, by process: Int32) -> Int {
+    /// Threads that were sent to look a name up again, and when; they do so at once, or never.
+    private var retries: [Int32: Timestamp] = [:]
+    private static let maximumRetries = 1024
+    private static let retrySeconds: Int64 = 2
+
+    /// Looks `place` up; a file that is open for writing, or about to be, gets another inode.
+    mutating func lookUp(_ place: Place) -> NodeID {
+        let now = Timestamp.now().seconds
+        if !retries.isEmpty { retries = retries.filter { abs(now - $0.value.seconds) < Self.retrySeconds } }
+        if case .file(let secret, let file) = place, !retries.isEmpty || isWritten(secret, file) {
+            nodes.renew(place)
+        }
+        return nodes.lookUp(place)
+    }
+
+    /// Whether `thread` must look the name of `node` up again (ESTALE), because its process has this inode open for
+    /// writing: two of its threads had found the same one. The kernel does that once; then it opens what it found.
+    mutating func mustLookAgain(_ node: NodeID, thread: Int32, process: Int32) -> Bool {
+        guard process > 0, opens(of: node, by: process) > 0, retries.removeValue(forKey: thread) == nil else {
+            return false
+        }
+        if let place = nodes.place(of: node) { nodes.renew(place) }
+        if retries.count >= Self.maximumRetries { retries.removeAll() }
+        retries[thread] = .now()
+        return true
+    }
+
+    private func isWritten(_ secret: SecretReference, _ file: SecretFile) -> Bool {
+        files.values.contains { open in
+            guard case .writing(let writing) = open else { return false }
+            return writing.secret == secret && writing.file == file
+        }
+    }
+
+    /// How often the process has this inode open for writing.
+    func opens(of node: NodeID, by process: Int32) -> Int {
         files.values.count { open in
             guard case .writing(let other) = open else { return false }
-            return other.secret == secret && other.file == file && other.opener == process
+            return other.node == node && other.opener == process
         }
     }
 
@@ -77,6 +111,7 @@ struct Writing: Sendable {
     let actor: Actor
     /// The process that opened it; 0: not known.
     let opener: Int32
+    let node: NodeID
     let isReadable: Bool
     let buffer = SecretBuffer()
     /// Something was written that is in no version yet.
@@ -86,7 +121,10 @@ struct Writing: Sendable {
 }
 
 /// The inodes that the kernel knows. A path keeps its inode as long as the kernel knows it: a shell stands in its
-/// directory.
+/// directory, cp(1) compares what it looked at with what it opened.
+///
+/// A file that is open for writing has another inode when it is looked up again, so that each open has one of its
+/// own: then /proc tells which descriptors belong to which open.
 struct PlaceNodes {
     private var nodes: [Place: NodeID] = [.root: .root]
     private var places: [NodeID: (place: Place, lookups: UInt64)] = [.root: (.root, 1)]
@@ -110,6 +148,9 @@ struct PlaceNodes {
         return node
     }
 
+    /// The next lookup finds another inode.
+    mutating func renew(_ place: Place) { nodes[place] = nil }
+
     mutating func forget(_ node: NodeID, lookups count: UInt64) {
         guard node != .root, let known = places[node] else { return }
         guard known.lookups <= count else {
@@ -117,6 +158,6 @@ struct PlaceNodes {
             return
         }
         places[node] = nil
-        nodes[known.place] = nil
+        if nodes[known.place] == node { nodes[known.place] = nil }
     }
 }

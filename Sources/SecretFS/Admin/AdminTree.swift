@@ -42,7 +42,7 @@ package final class AdminTree: WritableTree {
     /// The node of `place`, with one more lookup.
     func entered(_ place: Place) throws(Refusal) -> Node {
         var node = try describe(place)
-        node.id = state.withLock { $0.nodes.lookUp(place) }
+        node.id = state.withLock { $0.lookUp(place) }
         return node
     }
 
@@ -123,7 +123,7 @@ package final class AdminTree: WritableTree {
             let facts = try store.secret(secret)
             state.withLock { $0.drafts[secret] = nil }
             return .stored(facts)
-        } catch where error.reason == .missing {
+        } catch  where error.reason == .missing {
             return try state.withLock { state throws(Refusal) in
                 if let draft = state.drafts[secret] { return .draft(draft) }
                 state.forget(secret)

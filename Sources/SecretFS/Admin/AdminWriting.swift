@@ -10,14 +10,14 @@ extension AdminTree {
         _ node: NodeID, for mode: OpenMode, by caller: Caller
     ) throws(Refusal) -> HandleID {
         switch try place(node) {
-        case .file(let secret, let file): return try open(file, of: secret, for: mode, by: caller)
+        case .file(let secret, let file): return try open(file, of: secret, node, for: mode, by: caller)
         case .temporary(let secret, let file): return try open(file, of: secret, for: mode)
         default: throw .isDirectory
         }
     }
 
     func open(
-        _ file: SecretFile, of secret: SecretReference, for mode: OpenMode, by caller: Caller
+        _ file: SecretFile, of secret: SecretReference, _ node: NodeID, for mode: OpenMode, by caller: Caller
     ) throws(Refusal) -> HandleID {
         let known = try secretState(secret)
         guard has(file, secret, known) else { throw .notFound }
@@ -27,9 +27,12 @@ extension AdminTree {
         guard mode.contains(.write) else { return try add(.text(text)) }
         guard file.isWritable else { throw .denied }
         try refuse(appending: mode.contains(.append), to: .file(secret, file))
+        let opener = WriterProcess.process(of: caller.thread)
+        let again = state.withLock { $0.mustLookAgain(node, thread: caller.thread, process: opener) }
+        guard !again else { throw .stale }
         let writing = Writing(
             secret: secret, file: file, id: known.facts?.id, actor: .user(caller.uid),
-            opener: WriterProcess.process(of: caller.thread), isReadable: mode.contains(.read))
+            opener: opener, node: node, isReadable: mode.contains(.read))
         // A value that is opened starts empty, whoever asks for what: no byte of the old one can be kept.
         if file != .value && !mode.contains(.truncate) { try put(text, writing.buffer) }
         return try add(.writing(writing))
@@ -109,7 +112,7 @@ extension AdminTree {
     package func resize(
         _ node: NodeID, handle: HandleID?, to count: UInt64, by caller: Caller
     ) throws(Refusal) {
-        guard let handle else { return try resize(try place(node), to: count, by: caller) }
+        guard let handle else { return try resize(node, to: count, by: caller) }
         switch state.withLock({ $0.files[handle] }) {
         case .writing(let writing):
             try cut(writing.buffer, to: count)
@@ -124,10 +127,11 @@ extension AdminTree {
     }
 
     /// truncate(2), which is an open, a change and a close in one.
-    private func resize(_ place: Place, to count: UInt64, by caller: Caller) throws(Refusal) {
+    private func resize(_ node: NodeID, to count: UInt64, by caller: Caller) throws(Refusal) {
+        let place = try place(node)
         if case .temporary(_, let file) = place { return try cut(file.buffer, to: count) }
         guard case .file(let secret, let file) = place else { throw .isDirectory }
-        let handle = try open(file, of: secret, for: .write, by: caller)
+        let handle = try open(file, of: secret, node, for: .write, by: caller)
         defer { close(handle) }
         guard case .writing(let writing) = state.withLock({ $0.files[handle] }) else { throw .invalid }
         try cut(writing.buffer, to: count)
@@ -160,17 +164,11 @@ extension AdminTree {
         throw .damaged
     }
 
-    /// Whether its opener has another descriptor of the open file. One that opened the file several times is not
-    /// asked: which of them its descriptors are of, /proc does not tell.
+    /// Whether its opener has another descriptor of the open file. One that has the inode open several times (by
+    /// way of /proc/self/fd, say) is not asked: which open its descriptors are of, /proc does not tell.
     private func isStillOpen(_ writing: Writing) -> Bool {
-        let (opens, node) = state.withLock { state in
-            (
-                state.opens(of: writing.secret, writing.file, by: writing.opener),
-                state.nodes.node(of: .file(writing.secret, writing.file))
-            )
-        }
-        guard opens == 1, let node else { return false }
-        return WriterProcess.holds(node.rawValue, process: writing.opener)
+        guard state.withLock({ $0.opens(of: writing.node, by: writing.opener) }) == 1 else { return false }
+        return WriterProcess.holds(writing.node.rawValue, process: writing.opener)
     }
 
     package func release(_ handle: HandleID) {
@@ -254,7 +252,7 @@ extension AdminTree {
         case .draft(let settings):
             do {
                 try store.carryOut(.createSecret(secret, settings, value), by: actor)
-            } catch where error.reason == .exists {
+            } catch  where error.reason == .exists {
                 // Somebody else wrote its first value meanwhile: this one comes after it.
                 try store.carryOut(.replaceValue(secret, try store.secret(secret).id, value), by: actor)
             }

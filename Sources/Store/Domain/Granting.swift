@@ -21,7 +21,8 @@ extension SecretStore {
     /// - Throws: as `grant`.
     @discardableResult
     package func replaceGrants(
-        of secret: EnvironmentName, of owner: OwnerName, by grantees: [Grantee], by actor: Actor = .thisProcess
+        of secret: EnvironmentName, of owner: OwnerName, by grantees: [Grantee],
+        by actor: Actor = .thisProcess
     ) throws(StoreError) -> Secret {
         for grantee in grantees { try check(grantee, of: owner) }
         return try changing(secret, of: .owner(owner), by: actor) { next, found, write throws(StoreError) in
