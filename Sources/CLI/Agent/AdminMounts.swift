@@ -21,6 +21,7 @@ final class AdminMounts: Sendable {
     private let administration: StoreAdministration
     private let loop: SessionLoop
     private let log: Logger
+    private let processNamespace = NamespaceID.ofProcesses()
     private let state = Mutex(State())
     /// Told that there is a first mount, or that the last one has gone.
     private let onUse: @Sendable (_ isUsed: Bool) -> Void
@@ -41,8 +42,10 @@ final class AdminMounts: Sendable {
     func serve(
         _ request: AdminServeRequest, on descriptor: OwnedDescriptor, keeper: OwnedDescriptor?
     ) throws(Failure) {
+        let knowsThreads = request.processNamespace != nil && request.processNamespace == processNamespace
         let tree = AdminTree(
-            administration, uid: request.uid, gid: request.gid, onProblem: Self.reporter(to: log))
+            administration, uid: request.uid, gid: request.gid, knowsThreads: knowsThreads,
+            onProblem: Self.reporter(to: log))
         // Under the lock, so that a mount that ends at once is in the table before it is taken out.
         try state.withLock { state throws(Failure) in
             guard !state.isClosed else {
@@ -92,6 +95,19 @@ final class AdminMounts: Sendable {
             metadata: ["mount-point": "\(printable(gone.request.mountPoint))", "end": "\(end)"])
     }
 
+    /// Refuses mounts from now on if there is none.
+    ///
+    /// - Returns: whether mounts are refused now.
+    func closeIfEmpty() -> Bool {
+        state.withLock { state in
+            if state.mounts.isEmpty { state.isClosed = true }
+            return state.isClosed
+        }
+    }
+
+    /// Undoes `closeIfEmpty`.
+    func reopen() { state.withLock { $0.isClosed = false } }
+
     /// No more mounts; those that are there are unmounted where this process can see them, then ended.
     func close() {
         let mounts = state.withLock { state in
@@ -100,8 +116,8 @@ final class AdminMounts: Sendable {
         }
         let visible = (try? MountTable.current().ours) ?? []
         for mount in mounts {
-            if visible.contains(where: { $0.point == mount.request.mountPoint }) {
-                do { try Mounting.detach(mount.request.mountPoint) } catch {
+            if let entry = visible.last(where: { $0.point == mount.request.mountPoint }) {
+                do { try Mounting.detach(entry) } catch {
                     log.error(
                         "cannot unmount",
                         metadata: [

@@ -41,6 +41,8 @@ struct AdminServeRequest: Codable {
     /// Who owns the tree: besides root, nobody else gets in.
     let uid: UInt32
     let gid: UInt32
+    /// As `ServeRequest.processNamespace`.
+    let processNamespace: NamespaceID?
 }
 
 enum AgentAnswer: Codable {

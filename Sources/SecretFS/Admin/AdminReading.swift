@@ -26,6 +26,14 @@ extension AdminTree {
         }
     }
 
+    /// Not what is being written: it would stay behind in pages.
+    package func mayBeCached(_ handle: HandleID) -> Bool {
+        switch state.withLock({ $0.files[handle] }) {
+        case .text, .listing: true
+        case .writing, .temporary, nil: false
+        }
+    }
+
     package func close(_ handle: HandleID) {
         let file = state.withLock { $0.files.removeValue(forKey: handle) }
         switch file {

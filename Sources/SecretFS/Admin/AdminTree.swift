@@ -16,20 +16,23 @@ package final class AdminTree: WritableTree {
     private let uid: UInt32
     private let gid: UInt32
     private let onProblem: @Sendable (Problem) -> Void
+    private let knowsThreads: Bool
     private let began = Timestamp.now()
     let store: any Administration
     let state = Mutex(AdminState())
 
     /// - Parameters:
     ///   - uid: who owns everything, and with root alone gets in.
+    ///   - knowsThreads: whether the kernel names callers by the numbers that our /proc has.
     ///   - onProblem: told of each change that is refused for a reason that an errno cannot tell.
     package init(
-        _ store: any Administration, uid: UInt32, gid: UInt32,
+        _ store: any Administration, uid: UInt32, gid: UInt32, knowsThreads: Bool,
         onProblem: @escaping @Sendable (Problem) -> Void
     ) {
         self.store = store
         self.uid = uid
         self.gid = gid
+        self.knowsThreads = knowsThreads
         self.onProblem = onProblem
     }
 
@@ -133,6 +136,9 @@ package final class AdminTree: WritableTree {
             throw refused(error, at: .secret(secret))
         }
     }
+
+    /// The caller's thread as our /proc knows it; 0 if it cannot.
+    func thread(of caller: Caller) -> Int32 { knowsThreads ? caller.thread : 0 }
 
     // MARK: Refusals
 

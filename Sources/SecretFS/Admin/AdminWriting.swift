@@ -27,8 +27,8 @@ extension AdminTree {
         guard mode.contains(.write) else { return try add(.text(text)) }
         guard file.isWritable else { throw .denied }
         try refuse(appending: mode.contains(.append), to: .file(secret, file))
-        let opener = WriterProcess.process(of: caller.thread)
-        let again = state.withLock { $0.mustLookAgain(node, thread: caller.thread, process: opener) }
+        let opener = WriterProcess.process(of: thread(of: caller))
+        let again = state.withLock { $0.mustLookAgain(node, thread: thread(of: caller), process: opener) }
         guard !again else { throw .stale }
         let writing = Writing(
             secret: secret, file: file, id: known.facts?.id, actor: .user(caller.uid),
@@ -150,7 +150,7 @@ extension AdminTree {
         guard case .writing(let writing) = state.withLock({ $0.files[handle] }),
             writing.failure == nil, writing.isChanged
         else { return try synchronize(handle) }
-        guard WriterProcess.wasKilled(caller.thread) else {
+        guard WriterProcess.wasKilled(thread(of: caller)) else {
             // A shell closes duplicates, its children close what they inherited: the version is made when the
             // process that opened the file closes it too.
             guard !isStillOpen(writing) else { return }

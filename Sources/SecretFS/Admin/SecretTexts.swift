@@ -116,7 +116,7 @@ extension CallerRule {
                 let digits = (executable.sha256 ?? []).map { byte in
                     (byte < 16 ? "0" : "") + String(byte, radix: 16)
                 }
-                let hash = digits.isEmpty ? "" : " sha256:" + digits.joined()
+                let hash = digits.isEmpty ? "" : "@sha256:" + digits.joined()
                 return "executable \(printable(executable.path))\(hash)"
             }
             + cgroups.map { "cgroup \(printable($0))" }

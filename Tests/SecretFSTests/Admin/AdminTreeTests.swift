@@ -16,7 +16,9 @@ import Testing
 
     init() throws {
         let problems = problems
-        tree = AdminTree(store, uid: 0, gid: 0) { problem in problems.all.withLock { $0.append(problem) } }
+        tree = AdminTree(store, uid: 0, gid: 0, knowsThreads: false) { problem in
+            problems.all.withLock { $0.append(problem) }
+        }
         let name = try AlgorithmName("nlp/Summarizer")
         try store.carryOut(.createAlgorithm(name), by: .user(0))
         secret = SecretReference(home: .algorithm(name), name: try EnvironmentName("KEY"))
