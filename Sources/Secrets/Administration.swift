@@ -124,6 +124,8 @@ package struct AdministrationError: Error {
         case readOnly
         case busy
         case damaged
+        /// The store's keys are not here.
+        case sealed
         case unavailable
         case noMemory
     }

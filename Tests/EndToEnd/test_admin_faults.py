@@ -69,6 +69,19 @@ def test_a_mount_that_ends_stores_no_half_of_a_value(secret, ending):
         assert secret.versions == 1
 
 
+def test_a_sealed_agent_takes_no_value_until_it_is_unsealed(secret):
+    descriptor = os.open(secret.secret / "value", os.O_WRONLY)
+    os.write(descriptor, b"second")
+    secret.store.does("seal")
+    with pytest.raises(OSError) as caught:
+        os.close(descriptor)
+    assert caught.value.errno == errno.ENOKEY
+    secret.store.does("unseal")
+    assert secret.versions == 1
+    (secret.secret / "value").write_bytes(b"third")
+    secret.shows(b"third")
+
+
 def test_a_full_disk_is_what_close_says(empty):
     with small_disk(empty) as disk:
         admin = Admin(empty.init())

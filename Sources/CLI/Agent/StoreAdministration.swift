@@ -144,7 +144,9 @@ extension AdministrationError.Reason {
         case .needsFileDelivery, .grantTooWide, .tooManyGrants: self = .invalid
         case .tooLong: self = .tooLarge
         case .lostRace, .versionMoved: self = .busy
-        case .damaged, .newerFormat, .sealing, .rootKey, .keyring, .versionsExhausted: self = .damaged
+        case .sealed, .keysOutdated: self = .sealed
+        case .damaged, .unknownKey, .newerFormat, .sealing, .rootKey, .keyring, .versionsExhausted:
+            self = .damaged
         case .memory: self = .noMemory
         case .storage(let error): self = Self(error)
         }

@@ -219,6 +219,7 @@ extension Refusal {
         case .readOnly: self = .readOnly
         case .busy: self = .busy
         case .damaged, .unavailable: self = .damaged
+        case .sealed: self = .sealed
         case .noMemory: self = .noMemory
         }
     }
