@@ -15,7 +15,10 @@ package protocol Administration: Sendable {
     func moment(_ text: String) throws(AdministrationError) -> Timestamp
 
     /// Makes a change in the name of `actor`. Every change of an admin mount passes here.
-    func carryOut(_ change: AdministrativeChange, by actor: Actor) throws(AdministrationError)
+    func carryOut(_ change: AdministrativeChange, by actor: AuditActor) throws(AdministrationError)
+
+    /// Records that `actor` was kept from reading the value of a secret.
+    func recordDenial(of secret: SecretReference, to actor: AuditActor)
 }
 
 /// Names a secret.

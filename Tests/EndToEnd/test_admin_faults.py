@@ -1,6 +1,7 @@
 """The admin mount when things go wrong: killed writers and agents, full disks, many writers, memory."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -80,6 +81,38 @@ def test_a_sealed_agent_takes_no_value_until_it_is_unsealed(secret):
     assert secret.versions == 1
     (secret.secret / "value").write_bytes(b"third")
     secret.shows(b"third")
+
+
+def test_every_change_is_audited_with_who_made_it(secret):
+    (secret.secret / "description").write_text("audited\n")
+    with pytest.raises(PermissionError):
+        open(secret.secret / "value", "rb")
+    subprocess.run(["tee", secret.secret / "value"], input=b"by tee", check=True, stdout=subprocess.DEVNULL)
+    secret.secret.rmdir()
+    shown = secret.store.does("audit", "--json", "--secret", SECRET).output
+    lines = [json.loads(line) for line in shown.splitlines()]
+    # Without what the algorithm's mount gave to this test.
+    lines = [line for line in lines if (line["action"], line["outcome"]) != ("open", "ok")]
+    told = [(line["action"], line["outcome"], os.path.basename(line["executable"])) for line in lines]
+    python = os.path.basename(os.path.realpath("/proc/self/exe"))
+    assert told == [
+        ("secret.create", "ok", python), ("secret.update", "ok", python), ("open", "denied", python),
+        ("secret.update", "ok", "tee"), ("secret.delete", "ok", python),
+    ], told
+    assert all(line["uid"] == 0 for line in lines)
+    assert b"for administration" in (secret.store.state / "audit.log").read_bytes()
+
+
+def test_no_audit_no_change(secret):
+    log = secret.store.state / "audit.log"
+    log.unlink()
+    log.mkdir()
+    descriptor = os.open(secret.secret / "value", os.O_WRONLY)
+    os.write(descriptor, b"second")
+    with pytest.raises(OSError):
+        os.close(descriptor)
+    assert (secret.secret / "version").read_text() == "1\n"
+    log.rmdir()
 
 
 def test_a_full_disk_is_what_close_says(empty):

@@ -19,6 +19,7 @@ final class AdminMounts: Sendable {
         var isClosed = false
     }
     private let administration: StoreAdministration
+    private let trail: any AuditTrail
     private let loop: SessionLoop
     private let log: Logger
     private let processNamespace = NamespaceID.ofProcesses()
@@ -27,10 +28,11 @@ final class AdminMounts: Sendable {
     private let onUse: @Sendable (_ isUsed: Bool) -> Void
 
     init(
-        _ store: SecretStore, _ loop: SessionLoop, _ log: Logger,
+        _ store: SecretStore, _ trail: any AuditTrail, _ loop: SessionLoop, _ log: Logger,
         onUse: @escaping @Sendable (_ isUsed: Bool) -> Void
     ) {
-        administration = StoreAdministration(store: store)
+        administration = StoreAdministration(store: store, trail: trail)
+        self.trail = trail
         self.loop = loop
         self.log = log
         self.onUse = onUse
@@ -39,15 +41,21 @@ final class AdminMounts: Sendable {
     var mounts: [Mount] { state.withLock { Array($0.mounts.values) } }
 
     /// Serves `request` on `descriptor`; `keeper` is what fusermount3 needs open as long as it is served.
+    ///
+    /// - Parameter actor: who asks.
     func serve(
-        _ request: AdminServeRequest, on descriptor: OwnedDescriptor, keeper: OwnedDescriptor?
-    ) throws(Failure) {
+        _ request: AdminServeRequest, by actor: AuditActor, on descriptor: OwnedDescriptor,
+        keeper: OwnedDescriptor?
+    ) throws {
+        try trail.record([
+            AuditEvent(.mount, by: actor, detail: "for administration: \(request.mountPoint)")
+        ])
         let knowsThreads = request.processNamespace != nil && request.processNamespace == processNamespace
         let tree = AdminTree(
             administration, uid: request.uid, gid: request.gid, knowsThreads: knowsThreads,
             onProblem: Self.reporter(to: log))
         // Under the lock, so that a mount that ends at once is in the table before it is taken out.
-        try state.withLock { state throws(Failure) in
+        try state.withLock { state in
             guard !state.isClosed else {
                 throw Failure(.unavailable, "the agent is stopping", hint: "try again")
             }
@@ -90,6 +98,10 @@ final class AdminMounts: Sendable {
             return gone
         }
         guard let gone else { return }
+        let event = AuditEvent(
+            .unmount, by: .thisProcess, detail: "for administration: \(gone.request.mountPoint)")
+        // Never waited for on a thread that answers the kernel.
+        _ = try? trail.record(event) { _ in }
         log.info(
             "unmounted",
             metadata: ["mount-point": "\(printable(gone.request.mountPoint))", "end": "\(end)"])

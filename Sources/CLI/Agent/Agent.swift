@@ -31,8 +31,11 @@ final class Agent: Sendable {
         let audit = AgentAudit(store, log)
         self.audit = audit
         let uses = Uses { isUsed in isUsed ? idle?.cancel() : idle?.restart() }
-        let mounts = ServedMounts(store, audit.writer, loop, log) { isUsed in uses.change(by: isUsed ? 1 : -1) }
-        let adminMounts = AdminMounts(store, loop, log) { isUsed in uses.change(by: isUsed ? 1 : -1) }
+        let mounts = ServedMounts(store, audit.writer, loop, log) { isUsed in uses.change(by: isUsed ? 1 : -1)
+        }
+        let adminMounts = AdminMounts(store, audit.writer, loop, log) { isUsed in
+            uses.change(by: isUsed ? 1 : -1)
+        }
         self.mounts = mounts
         self.adminMounts = adminMounts
         self.idle = idle

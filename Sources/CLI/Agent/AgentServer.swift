@@ -143,7 +143,7 @@ final class AgentServer: Sendable {
             guard let device = descriptors.first else {
                 throw Failure(.badInput, "no FUSE descriptor came with the request")
             }
-            try adminMounts.serve(request, on: device, keeper: descriptors.dropFirst().first)
+            try adminMounts.serve(request, by: peer, on: device, keeper: descriptors.dropFirst().first)
             return .done
         case .stop:
             return .done

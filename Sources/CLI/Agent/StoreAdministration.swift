@@ -4,6 +4,7 @@ import Store
 /// The store as the admin mount sees it.
 struct StoreAdministration: Administration {
     let store: SecretStore
+    let trail: any AuditTrail
 
     // MARK: Looking
 
@@ -36,9 +37,11 @@ struct StoreAdministration: Administration {
     // MARK: Changing
 
     /// The one place where a change of an admin mount reaches the store.
-    func carryOut(_ change: AdministrativeChange, by actor: Actor) throws(AdministrationError) {
+    func carryOut(_ change: AdministrativeChange, by actor: AuditActor) throws(AdministrationError) {
         do {
-            try attempt(change, by: actor)
+            // The kernel names every caller; the largest number stands for one that it cannot express.
+            let maker = Actor.user(actor.uid ?? .max)
+            try AuditActor.$current.withValue(actor) { try attempt(change, by: maker) }
         } catch let error as StoreError {
             throw AdministrationError(error)
         } catch let error as AdministrationError {
@@ -46,6 +49,12 @@ struct StoreAdministration: Administration {
         } catch {
             throw AdministrationError(.unavailable, "\(type(of: error))")
         }
+    }
+
+    func recordDenial(of secret: SecretReference, to actor: AuditActor) {
+        let event = AuditEvent(.open, .denied, by: actor, home: secret.home, secret: secret.name)
+        // It is refused in any case.
+        try? trail.record([event])
     }
 
     private func attempt(_ change: AdministrativeChange, by actor: Actor) throws {
@@ -144,6 +153,10 @@ extension AdministrationError.Reason {
         case .needsFileDelivery, .grantTooWide, .tooManyGrants: self = .invalid
         case .tooLong: self = .tooLarge
         case .lostRace, .versionMoved: self = .busy
+        case .audit(.full): self = .full
+        case .audit(.readOnly): self = .readOnly
+        case .audit(.busy): self = .busy
+        case .audit(.lost), .audit(.unavailable): self = .unavailable
         case .sealed, .keysOutdated: self = .sealed
         case .damaged, .unknownKey, .newerFormat, .sealing, .rootKey, .keyring, .versionsExhausted:
             self = .damaged

@@ -14,7 +14,7 @@ extension AdminTree {
         let made: Place
         switch parent {
         case .algorithms: made = try makeOwner(name)
-        case .owner(let owner): made = try makeAlgorithm(name, of: owner, by: .user(caller.uid))
+        case .owner(let owner): made = try makeAlgorithm(name, of: owner, by: actor(of: caller))
         case .home(let home): made = try makeSecret(name, of: home)
         case .owners:
             tell(
@@ -37,7 +37,7 @@ extension AdminTree {
     }
 
     private func makeAlgorithm(
-        _ name: String, of owner: OwnerName, by actor: Actor
+        _ name: String, of owner: OwnerName, by actor: AuditActor
     ) throws(Refusal) -> Place {
         let algorithm = try named(.owner(owner)) { () throws(NameError) in
             try AlgorithmName("\(owner)/\(name)")
@@ -91,7 +91,7 @@ extension AdminTree {
     package func removeDirectory(
         _ name: Span<UInt8>, in directory: NodeID, by caller: Caller
     ) throws(Refusal) {
-        let actor = Actor.user(caller.uid)
+        let actor = actor(of: caller)
         let place = try find(try text(name), in: try place(directory))
         switch place {
         case .owner(let owner):
@@ -110,7 +110,7 @@ extension AdminTree {
         }
     }
 
-    private func remove(_ algorithm: AlgorithmName, by actor: Actor) throws(Refusal) {
+    private func remove(_ algorithm: AlgorithmName, by actor: AuditActor) throws(Refusal) {
         let home = SecretHome.algorithm(algorithm)
         let secrets = try asking { () throws(AdministrationError) in try store.secrets(of: home) }
         let hasDrafts = state.withLock { state in state.drafts.keys.contains { $0.home == home } }
@@ -126,7 +126,7 @@ extension AdminTree {
         }
     }
 
-    private func remove(_ secret: SecretReference, by actor: Actor) throws(Refusal) {
+    private func remove(_ secret: SecretReference, by actor: AuditActor) throws(Refusal) {
         let known = try secretState(secret)
         guard state.withLock({ $0.temporaries[secret]?.isEmpty ?? true }) else { throw .notEmpty }
         if case .stored = known {
@@ -224,7 +224,7 @@ extension AdminTree {
         case .temporary(let secret, let file):
             // mv(1) then copies.
             guard parent == newParent else { throw .elsewhere }
-            try rename(file, name, of: secret, to: newName, replacing: replacing, by: .user(caller.uid))
+            try rename(file, name, of: secret, to: newName, replacing: replacing, by: actor(of: caller))
         case .file(let secret, let file) where file.isWritable && file != .value:
             guard parent == newParent else { throw .elsewhere }
             try setAside(file, of: secret, as: newName)
@@ -239,7 +239,7 @@ extension AdminTree {
 
     private func rename(
         _ temporary: TemporaryFile, _ name: String, of secret: SecretReference, to newName: String,
-        replacing: Bool, by actor: Actor
+        replacing: Bool, by actor: AuditActor
     ) throws(Refusal) {
         let known = try secretState(secret)
         let (hidden, old) = state.withLock { state in

@@ -108,7 +108,7 @@ struct Writing: Sendable {
     /// The secret that was there when it was opened; nil: none yet.
     let id: SecretID?
     /// Who opened it: what is written is their change.
-    let actor: Actor
+    let actor: AuditActor
     /// The process that opened it; 0: not known.
     let opener: Int32
     let node: NodeID

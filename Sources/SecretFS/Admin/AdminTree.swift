@@ -140,6 +140,16 @@ package final class AdminTree: WritableTree {
     /// The caller's thread as our /proc knows it; 0 if it cannot.
     func thread(of caller: Caller) -> Int32 { knowsThreads ? caller.thread : 0 }
 
+    /// Who is behind a request, looked up while the kernel makes it wait.
+    func actor(of caller: Caller) -> AuditActor {
+        let thread = thread(of: caller)
+        let process = WriterProcess.process(of: thread)
+        guard process > 0 else {
+            return AuditActor(uid: caller.uid, gid: caller.gid, thread: thread > 0 ? thread : nil)
+        }
+        return AuditActor(waiting: process, uid: caller.uid, gid: caller.gid)
+    }
+
     // MARK: Refusals
 
     /// Asks the store something; what it cannot answer is a line in the log.

@@ -22,7 +22,10 @@ extension AdminTree {
         let known = try secretState(secret)
         guard has(file, secret, known) else { throw .notFound }
         // Also for root, whom the kernel lets through: what goes in never comes out.
-        if file == .value && mode.contains(.read) { throw .denied }
+        if file == .value && mode.contains(.read) {
+            store.recordDenial(of: secret, to: actor(of: caller))
+            throw .denied
+        }
         let text = Array((SecretTexts.text(file, of: known) ?? "").utf8)
         guard mode.contains(.write) else { return try add(.text(text)) }
         guard file.isWritable else { throw .denied }
@@ -31,7 +34,7 @@ extension AdminTree {
         let again = state.withLock { $0.mustLookAgain(node, thread: thread(of: caller), process: opener) }
         guard !again else { throw .stale }
         let writing = Writing(
-            secret: secret, file: file, id: known.facts?.id, actor: .user(caller.uid),
+            secret: secret, file: file, id: known.facts?.id, actor: actor(of: caller),
             opener: opener, node: node, isReadable: mode.contains(.read))
         // A value that is opened starts empty, whoever asks for what: no byte of the old one can be kept.
         if file != .value && !mode.contains(.truncate) { try put(text, writing.buffer) }
@@ -211,7 +214,7 @@ extension AdminTree {
     /// - Parameter id: the secret that is meant; nil: the one that has this name.
     func store(
         _ buffer: SecretBuffer, as file: SecretFile, of secret: SecretReference, id: SecretID?,
-        by actor: Actor
+        by actor: AuditActor
     ) throws(Refusal) {
         let known = try secretState(secret)
         if let id, known.facts?.id != id { throw .notFound }
@@ -240,7 +243,7 @@ extension AdminTree {
     }
 
     private func storeValue(
-        _ buffer: SecretBuffer, of secret: SecretReference, _ known: SecretState, by actor: Actor
+        _ buffer: SecretBuffer, of secret: SecretReference, _ known: SecretState, by actor: AuditActor
     ) throws(AdministrationError) {
         let value: SecretValue
         do { value = try buffer.value() } catch {

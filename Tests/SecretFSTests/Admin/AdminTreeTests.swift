@@ -20,7 +20,7 @@ import Testing
             problems.all.withLock { $0.append(problem) }
         }
         let name = try AlgorithmName("nlp/Summarizer")
-        try store.carryOut(.createAlgorithm(name), by: .user(0))
+        try store.carryOut(.createAlgorithm(name), by: AuditActor(uid: 0))
         secret = SecretReference(home: .algorithm(name), name: try EnvironmentName("KEY"))
     }
 
@@ -138,6 +138,7 @@ import Testing
         for mode in [OpenMode.read, [.read, .write], [.read, .write, .truncate]] {
             #expect(throws: Refusal.denied) { try open("value", mode) }
         }
+        #expect(store.contents.withLock { $0.denials } == [secret, secret, secret])
         #expect(throws: Refusal.notSupported) { try open("value", [.write, .append]) }
         #expect(throws: Refusal.denied) { try open("version", .write) }
     }

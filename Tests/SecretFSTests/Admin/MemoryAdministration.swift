@@ -16,6 +16,7 @@ final class MemoryAdministration: Administration {
     struct Contents: Sendable {
         var algorithms: Set<AlgorithmName> = []
         var secrets: [SecretReference: Kept] = [:]
+        var denials: [SecretReference] = []
         var failure: AdministrationError?
     }
     let contents = Mutex(Contents())
@@ -55,17 +56,21 @@ final class MemoryAdministration: Administration {
             callers: .anyone, grants: kept.grants, versions: versions)
     }
 
-    func carryOut(_ change: AdministrativeChange, by actor: Actor) throws(AdministrationError) {
+    func recordDenial(of secret: SecretReference, to actor: AuditActor) {
+        contents.withLock { $0.denials.append(secret) }
+    }
+
+    func carryOut(_ change: AdministrativeChange, by actor: AuditActor) throws(AdministrationError) {
         try contents.withLock { contents throws(AdministrationError) in
             if let failure = contents.failure { throw failure }
             switch change {
             case .createAlgorithm(let name): contents.algorithms.insert(name)
             case .deleteAlgorithm(let name): contents.algorithms.remove(name)
             case .createSecret(let secret, let settings, let value):
-                contents.secrets[secret] = Kept(settings: settings, values: [(value, actor)])
+                contents.secrets[secret] = Kept(settings: settings, values: [(value, .user(actor.uid ?? 0))])
             case .replaceValue(let secret, let id, let value):
                 guard contents.secrets[secret]?.id == id else { throw AdministrationError(.missing, "gone") }
-                contents.secrets[secret]?.values.append((value, actor))
+                contents.secrets[secret]?.values.append((value, .user(actor.uid ?? 0)))
             case .changeSetting(let secret, let change): contents.secrets[secret]?.settings.apply(change)
             case .replaceGrants(let owner, let name, let grantees):
                 let secret = SecretReference(home: .owner(owner), name: name)
