@@ -18,6 +18,12 @@ extension Refusal {
         case .notDirectory: ENOTDIR
         case .notSupported: ENOTSUP
         case .invalid: EINVAL
+        case .exists: EEXIST
+        case .notEmpty: ENOTEMPTY
+        case .notPermitted: EPERM
+        case .full: ENOSPC
+        case .busy: EBUSY
+        case .elsewhere: EXDEV
         }
     }
 }

@@ -166,4 +166,11 @@ package enum Refusal: Error, Equatable, CaseIterable, Sendable {
     case notDirectory
     case notSupported
     case invalid
+    case exists
+    case notEmpty
+    case notPermitted
+    case full
+    case busy
+    /// A rename that would have to be a copy.
+    case elsewhere
 }

@@ -13,3 +13,11 @@ extension Span<UInt8> {
         }
     }
 }
+
+extension RawSpan {
+    /// Where a read of at most `count` bytes from `offset` finds its bytes; empty at or past the end.
+    func range(from offset: UInt64, count: Int) -> Range<Int> {
+        let start = Swift.min(Int(clamping: offset), byteCount)
+        return start..<(start + Swift.min(Swift.max(count, 0), byteCount - start))
+    }
+}

@@ -10,6 +10,7 @@ final class Agent: Sendable {
     private let audit: AgentAudit
     private let server: AgentServer
     private let mounts: ServedMounts
+    private let adminMounts: AdminMounts
     private let loop: SessionLoop
     private let following: Following
     private let accepting = DispatchQueue(label: "accept")
@@ -29,15 +30,22 @@ final class Agent: Sendable {
         self.store = store
         let audit = AgentAudit(store, log)
         self.audit = audit
-        let mounts = ServedMounts(store, audit.writer, loop, log) { isUsed in
-            isUsed ? idle?.cancel() : idle?.restart()
+        let uses = Uses { isUsed in isUsed ? idle?.cancel() : idle?.restart() }
+        let mounts = ServedMounts(store, audit.writer, loop, log) { isUsed in uses.change(by: isUsed ? 1 : -1)
+        }
+        let adminMounts = AdminMounts(store, audit.writer, loop, log) { isUsed in
+            uses.change(by: isUsed ? 1 : -1)
         }
         self.mounts = mounts
+        self.adminMounts = adminMounts
         self.idle = idle
         // From the moment that it is found idle, a mount is refused, and its command starts another agent.
-        idle?.onIdle { if mounts.closeIfEmpty() { signals.stop() } }
+        idle?.onIdle {
+            guard adminMounts.closeIfEmpty() else { return }
+            if mounts.closeIfEmpty() { signals.stop() } else { adminMounts.reopen() }
+        }
         let keys = AgentKeys(store, mounts, log)
-        server = AgentServer(socket, mounts, keys, audit.writer, log) { signals.stop() }
+        server = AgentServer(socket, mounts, adminMounts, keys, audit.writer, log) { signals.stop() }
         following = try Following(
             store, onChange: { affected in mounts.refresh(affected) }, onKeyring: { keys.follow() },
             onAuditSettings: { audit.readSettings() },
@@ -63,8 +71,25 @@ final class Agent: Sendable {
         server.close()
         following.cancel()
         mounts.close()
+        adminMounts.close()
         loop.stop()
         audit.stop()
+    }
+}
+
+/// Of the kinds of mounts, how many there is one of.
+private final class Uses: Sendable {
+    private let count = Mutex(0)
+    private let onUse: @Sendable (_ isUsed: Bool) -> Void
+
+    init(onUse: @escaping @Sendable (_ isUsed: Bool) -> Void) { self.onUse = onUse }
+
+    func change(by step: Int) {
+        count.withLock { count in
+            let before = count
+            count += step
+            if before == 0 || count == 0 { onUse(count > 0) }
+        }
     }
 }
 

@@ -27,9 +27,17 @@ struct AgentClient {
 
     /// Asks the agent to serve what is mounted.
     func serve(_ request: ServeRequest, _ mounted: Mounted) throws(Failure) {
+        try serve(.serve(request), mounted)
+    }
+
+    func serveAdmin(_ request: AdminServeRequest, _ mounted: Mounted) throws(Failure) {
+        try serve(.serveAdmin(request), mounted)
+    }
+
+    private func serve(_ request: AgentRequest, _ mounted: Mounted) throws(Failure) {
         var descriptors = [mounted.descriptor]
         if let keeper = mounted.keeper { descriptors.append(keeper) }
-        guard let answer = try ask(.serve(request), descriptors) else {
+        guard let answer = try ask(request, descriptors) else {
             throw Failure(.unavailable, "the agent has just ended", hint: "try again")
         }
         guard case .done = answer else { throw unexpected }

@@ -16,6 +16,8 @@ enum AgentRequest: Codable {
     case unseal
     /// Comes with a pipe that holds the root key: learn what this keyring, which is about to be stored, opens to.
     case expect(keyring: Data)
+    /// As `serve`, for the store as a writable tree.
+    case serveAdmin(AdminServeRequest)
     /// Unmount everything and end.
     case stop
 }
@@ -30,6 +32,16 @@ struct ServeRequest: Codable {
     /// In a mount namespace of its own: nobody but the program sees it.
     let isPrivate: Bool
     /// In which the mount was made: the kernel names callers by their numbers there. Nil: not known.
+    let processNamespace: NamespaceID?
+}
+
+struct AdminServeRequest: Codable {
+    /// As `ServeRequest.mountPoint`.
+    let mountPoint: String
+    /// Who owns the tree: besides root, nobody else gets in.
+    let uid: UInt32
+    let gid: UInt32
+    /// As `ServeRequest.processNamespace`.
     let processNamespace: NamespaceID?
 }
 
@@ -54,9 +66,10 @@ struct AgentStatus: Codable {
 /// The JSON of `mounts`.
 struct ServedMountReport: Codable {
     let mountPoint: String
-    let algorithm: String
-    let entries: Int
-    let generation: UInt64
+    /// Nil for an admin mount, as the next two.
+    let algorithm: String?
+    let entries: Int?
+    let generation: UInt64?
     let uid: UInt32
     let gid: UInt32
     let mode: String

@@ -16,13 +16,15 @@ final class AgentServer: Sendable {
     private let mounts: ServedMounts
     private let keys: AgentKeys
     private let trail: any AuditTrail
+    private let adminMounts: AdminMounts
     private let log: Logger
     private let started = Timestamp.now()
     private let connections = Atomic(0)
     private let onStop: @Sendable () -> Void
 
     init(
-        _ socket: OwnedDescriptor, _ mounts: ServedMounts, _ keys: AgentKeys, _ trail: any AuditTrail,
+        _ socket: OwnedDescriptor, _ mounts: ServedMounts, _ adminMounts: AdminMounts, _ keys: AgentKeys,
+        _ trail: any AuditTrail,
         _ log: Logger,
         onStop: @escaping @Sendable () -> Void
     ) {
@@ -30,6 +32,7 @@ final class AgentServer: Sendable {
         self.mounts = mounts
         self.keys = keys
         self.trail = trail
+        self.adminMounts = adminMounts
         self.log = log
         self.onStop = onStop
     }
@@ -104,10 +107,13 @@ final class AgentServer: Sendable {
         case .status:
             return .status(
                 AgentStatus(
-                    version: SecretFSCommand.version, pid: getpid(), mounts: mounts.count,
-                    started: started.description, sealed: keys.isSealed, keysOutdated: keys.isOutdated))
+                    version: SecretFSCommand.version, pid: getpid(),
+                    mounts: mounts.count + adminMounts.mounts.count, started: started.description,
+                    sealed: keys.isSealed, keysOutdated: keys.isOutdated))
         case .mounts(let skip):
-            return .mounts(page(mounts.mounts.dropFirst(max(0, skip))))
+            let all =
+                mounts.mounts.map(ServedMountReport.init) + adminMounts.mounts.map(ServedMountReport.init)
+            return .mounts(page(all.sorted { $0.mountPoint < $1.mountPoint }.dropFirst(max(0, skip))))
         case .serve(let request):
             guard let device = descriptors.first else {
                 throw Failure(.badInput, "no FUSE descriptor came with the request")
@@ -130,6 +136,15 @@ final class AgentServer: Sendable {
         case .expect(let keyring):
             try keys.expect(Array(keyring), try rootKey(descriptors))
             return .done
+        case .serveAdmin(let request):
+            // Whoever else may ask for a mount some day may not ask for this one.
+            guard let uid = peer.uid, [0, geteuid()].contains(uid)
+            else { throw Failure(.denied, "only root and the agent's user may have an admin mount") }
+            guard let device = descriptors.first else {
+                throw Failure(.badInput, "no FUSE descriptor came with the request")
+            }
+            try adminMounts.serve(request, by: peer, on: device, keeper: descriptors.dropFirst().first)
+            return .done
         case .stop:
             return .done
         }
@@ -138,13 +153,13 @@ final class AgentServer: Sendable {
 
 extension AgentServer {
     /// As many as fit into one message: a path has up to 4,095 bytes, and JSON may write a byte as six.
-    private func page(_ mounts: ArraySlice<ServedMounts.Mount>) -> [ServedMountReport] {
+    private func page(_ mounts: ArraySlice<ServedMountReport>) -> [ServedMountReport] {
         var room = AgentSocket.maximumMessage / 2
         let fitting = mounts.prefix { mount in
-            room -= 6 * mount.request.mountPoint.utf8.count + 600
+            room -= 6 * mount.mountPoint.utf8.count + 600
             return room >= 0
         }
-        return fitting.map(ServedMountReport.init)
+        return Array(fitting)
     }
 
     /// What the command has written into its pipe before it asked.
@@ -165,5 +180,14 @@ extension ServedMountReport {
             entries: mount.tree.entryCount, generation: mount.tree.generation, uid: mount.request.uid,
             gid: mount.request.gid, mode: "0" + String(mount.request.fileMode, radix: 8),
             isPrivate: mount.request.isPrivate, since: mount.since.description)
+    }
+}
+
+extension ServedMountReport {
+    init(_ mount: AdminMounts.Mount) {
+        self.init(
+            mountPoint: mount.request.mountPoint, algorithm: nil, entries: nil, generation: nil,
+            uid: mount.request.uid, gid: mount.request.gid, mode: "0700", isPrivate: false,
+            since: mount.since.description)
     }
 }

@@ -12,7 +12,8 @@ struct OwnerOptions: ParsableArguments {
     @Option(help: "The user that owns the files. Default: the user that mounts.") var uid: UInt32?
     @Option(help: "The group of the files. Default: the group that mounts.") var gid: UInt32?
     @Option(help: "The permissions of the files, octal, some of 0444. The directory's follow.") var mode =
-        "0400"
+        standardMode
+    static let standardMode = "0400"
 
     func parsed() throws(Failure) -> MountAttributes {
         guard let bits = UInt16(mode, radix: 8),
@@ -28,20 +29,42 @@ struct OwnerOptions: ParsableArguments {
 
 struct MountCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "mount", abstract: "Show an algorithm's secrets as files in a directory.",
+        commandName: "mount",
+        abstract: "Show an algorithm's secrets as files in a directory, or the store as a writable tree.",
         discussion: """
             The directory must be empty; below /run/secretfs it is created. The agent that serves the mount is \
-            started if none runs.
+            started if none runs. With --admin the directory is the store for shells and scripts: mkdir makes an \
+            algorithm or a secret, what is written to value replaces it, cat shows everything but values, rmdir \
+            deletes.
             Examples:
               secretfs mount nlp/Summarizer /run/secretfs/summarizer
               secretfs mount nlp/Summarizer /srv/box/secrets --uid 1000 --gid 1000 --mode 0440
+              secretfs mount --admin /run/secretfs/admin
             """)
     @OptionGroup var state: StateOptions
     @OptionGroup var owner: OwnerOptions
-    @Argument(help: "OWNER/NAME.", completion: Completion.algorithms) var algorithm: String
-    @Argument(help: "An empty directory.", completion: .directory) var directory: String
+    @Option(
+        help: ArgumentHelp("Show the whole store as a writable tree in this directory.", valueName: "directory"),
+        completion: .directory)
+    var admin: String?
+    @Argument(help: "OWNER/NAME.", completion: Completion.algorithms) var algorithm: String?
+    @Argument(help: "An empty directory.", completion: .directory) var directory: String?
+
+    func validate() throws {
+        guard admin == nil else {
+            guard algorithm == nil, owner.mode == OwnerOptions.standardMode else {
+                throw ValidationError("--admin DIRECTORY takes no algorithm and no --mode")
+            }
+            return
+        }
+        guard algorithm != nil, directory != nil else {
+            throw ValidationError("an algorithm and a directory are needed, or --admin DIRECTORY")
+        }
+    }
 
     func run() throws {
+        if let admin { return try mountAdmin(at: absolute(admin)) }
+        guard let algorithm, let directory else { return }
         let name = try AlgorithmName(algorithm)
         let attributes = try owner.parsed()
         let serving = Serving(options: state)
@@ -50,6 +73,15 @@ struct MountCommand: ParsableCommand {
         try MountFolder.makeOurs(path)
         let mounted = try serving.mount(name, at: path, attributes, isPrivate: false)
         Output.line("Mounted \(name) at \(printable(mounted)).")
+    }
+
+    private func mountAdmin(at path: String) throws {
+        let attributes = try owner.parsed()
+        let serving = Serving(options: state)
+        try serving.prepare()
+        try MountFolder.makeOurs(path)
+        let mounted = try serving.mountAdmin(at: path, uid: attributes.uid, gid: attributes.gid)
+        Output.line("Mounted the store for administration at \(printable(mounted)).")
     }
 }
 
@@ -75,7 +107,8 @@ struct MountsCommand: ParsableCommand {
 
     private struct Row: Encodable {
         let mountPoint: String
-        /// served, private (in a namespace of its own), other (another store's agent serves it), dead (nobody does).
+        /// served, private (in a namespace of its own), admin (the store as a writable tree), other (another store's
+        /// agent serves it), dead (nobody does).
         let state: String
         var algorithm: String?
         var entries: Int?
@@ -90,7 +123,8 @@ struct MountsCommand: ParsableCommand {
         let served = try AgentClient(state: try state.directory).mounts() ?? []
         var rows = served.map { mount in
             Row(
-                mountPoint: mount.mountPoint, state: mount.isPrivate ? "private" : "served",
+                mountPoint: mount.mountPoint,
+                state: mount.algorithm == nil ? "admin" : mount.isPrivate ? "private" : "served",
                 algorithm: mount.algorithm, entries: mount.entries, generation: mount.generation,
                 uid: mount.uid,
                 gid: mount.gid, mode: mount.mode, since: mount.since)
@@ -132,8 +166,30 @@ struct Serving {
         let request = ServeRequest(
             algorithm: name.description, mountPoint: mounted.path, uid: attributes.uid, gid: attributes.gid,
             fileMode: attributes.fileMode, isPrivate: isPrivate, processNamespace: namespace)
+        return try handOver(mounted) { client in try client.serve(request, mounted) }
+    }
+
+    /// The store as a writable tree.
+    func mountAdmin(at path: String, uid: UInt32, gid: UInt32) throws -> String {
+        let namespace = NamespaceID.ofProcesses()
+        let mounted = try Mounting.mount(at: path, allowOthers: geteuid() == 0, access: .writable)
+        let request = AdminServeRequest(
+            mountPoint: mounted.path, uid: uid, gid: gid, processNamespace: namespace)
+        return try handOver(mounted) { client in try client.serveAdmin(request, mounted) }
+    }
+
+    /// Gives the mount to the agent. An idle one may end just as it is asked; then another one is started.
+    private func handOver(
+        _ mounted: Mounted, _ serve: (AgentClient) throws -> Void
+    ) throws -> String {
         do {
-            try serve(request, mounted)
+            let client = AgentClient(state: try options.directory)
+            do {
+                try serve(client)
+            } catch let failure as Failure where failure.status == .unavailable {
+                try prepare()
+                try serve(client)
+            }
         } catch {
             // Nothing half-done: what nobody serves is not left behind.
             try? Mounting.unmount(mounted.path, lazily: true)
@@ -142,17 +198,6 @@ struct Serving {
         close(mounted.descriptor)
         if let keeper = mounted.keeper { close(keeper) }
         return mounted.path
-    }
-
-    /// An idle agent may end just as it is asked; then another one is started.
-    private func serve(_ request: ServeRequest, _ mounted: Mounted) throws {
-        let client = AgentClient(state: try options.directory)
-        do {
-            try client.serve(request, mounted)
-        } catch let failure where failure.status == .unavailable {
-            try prepare()
-            try client.serve(request, mounted)
-        }
     }
 }
 

@@ -1,10 +1,12 @@
 import CLinux
+import Glibc
 import Synchronization
 
 /// Serves many mounts on a few threads. Each session belongs to one worker, so a tree sees its calls one
-/// after the other.
+/// after the other. A session of a `WritableTree` has a worker of its own.
 package final class SessionLoop: Sendable {
     private let workers: [Worker]
+    private let own = OwnWorkers()
     private let notifier: Notifier
     private let threads: Mutex<[Thread]>
 
@@ -19,7 +21,7 @@ package final class SessionLoop: Sendable {
         do {
             for index in 0..<max(1, count) {
                 let worker = try Worker(notifier: notifier, spin: spin)
-                threads.append(try Thread(named: "fuse-worker-\(index)") { worker.run() })
+                threads.append(try Thread(named: "fuse-worker-\(index)") { worker.run(RequestBuffer()) })
                 workers.append(worker)
             }
         } catch {
@@ -50,11 +52,34 @@ package final class SessionLoop: Sendable {
         _ descriptor: Int32, keeper: Int32? = nil, serving tree: any FileTree,
         onEnd: @escaping @Sendable (SessionEnd) -> Void = { _ in }
     ) throws(SessionError) -> Session {
-        guard
-            let worker = workers.min(by: {
+        guard tree is any WritableTree else {
+            let worker = workers.min {
                 $0.load.load(ordering: .relaxed) < $1.load.load(ordering: .relaxed)
-            })
-        else { throw .stopped }
+            }
+            guard let worker else { throw .stopped }
+            return try add(descriptor, keeper, tree, to: worker, onEnd)
+        }
+        let worker: Worker
+        do { worker = try own.start(notifier: notifier) } catch {
+            close(descriptor)
+            if let keeper { close(keeper) }
+            throw error
+        }
+        do {
+            return try add(descriptor, keeper, tree, to: worker) { end in
+                onEnd(end)
+                worker.post(.stop)
+            }
+        } catch {
+            worker.post(.stop)
+            throw error
+        }
+    }
+
+    private func add(
+        _ descriptor: Int32, _ keeper: Int32?, _ tree: any FileTree, to worker: Worker,
+        _ onEnd: @escaping @Sendable (SessionEnd) -> Void
+    ) throws(SessionError) -> Session {
         let session = try Session(descriptor, keeper: keeper, serving: tree, worker: worker)
         worker.load.wrappingAdd(1, ordering: .relaxed)
         notifier.register(session)
@@ -78,10 +103,12 @@ package final class SessionLoop: Sendable {
     package func stop() {
         let deadline = linux_monotonic_nanoseconds() + WorkerTurn.grace
         for worker in workers { worker.post(.stop) }
-        let running = threads.withLock { threads in
-            defer { threads = [] }
-            return threads
-        }
+        let running =
+            own.stop()
+            + threads.withLock { threads in
+                defer { threads = [] }
+                return threads
+            }
         guard !running.isEmpty else { return }
         for thread in running { thread.join() }
         // What is not blocked ends at once, also when the workers have used up the time.

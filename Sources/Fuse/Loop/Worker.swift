@@ -23,6 +23,8 @@ final class Worker: Sendable {
     let epoll: Int32
     let notifier: Notifier
     let spin: Spin
+    /// Its thread is about to end, or has ended.
+    let hasEnded = Atomic(false)
     private let mailbox = Mutex(Mailbox())
 
     init(notifier: Notifier, spin: Spin) throws(SessionError) {
@@ -62,9 +64,11 @@ final class Worker: Sendable {
         }
     }
 
-    func run() {
-        var turn = WorkerTurn(self)
+    /// - Parameter buffer: this thread's own.
+    func run(_ buffer: RequestBuffer) {
+        var turn = WorkerTurn(self, buffer)
         turn.run()
+        hasEnded.store(true, ordering: .releasing)
     }
 }
 
@@ -76,6 +80,8 @@ package struct Spin: Sendable {
     /// 0: sleep at once.
     package let nanoseconds: UInt64
     package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
+
+    package static let none = Spin(nanoseconds: 0)
 
     /// Measured; docs/BENCHMARKS.md. With a single processor spinning would only keep the caller off it.
     package static var standard: Spin { Spin(nanoseconds: linux_usable_processors() > 1 ? 50_000 : 0) }

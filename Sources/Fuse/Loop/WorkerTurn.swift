@@ -13,7 +13,7 @@ struct WorkerTurn: ~Copyable {
         var deadline: UInt64?
     }
     private let worker: Worker
-    private let buffer = RequestBuffer()
+    private let buffer: RequestBuffer
     private var served: [Session.ID: Served] = [:]
     /// The session that was answered last: its caller's next request is the most likely one to come.
     private var hot: Session?
@@ -31,7 +31,10 @@ struct WorkerTurn: ~Copyable {
     /// Reads of the hot session between two looks at the others.
     private static let readsBetweenLooks = 8
 
-    init(_ worker: Worker) { self.worker = worker }
+    init(_ worker: Worker, _ buffer: RequestBuffer) {
+        self.worker = worker
+        self.buffer = buffer
+    }
 
     mutating func run() {
         while !(isStopping && served.isEmpty) {

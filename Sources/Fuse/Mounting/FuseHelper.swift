@@ -7,9 +7,11 @@ enum FuseHelper {
     /// `auto_unmount` stays until that socket is closed.
     ///
     /// - Returns: nil if there is no fusermount3.
-    static func mount(at path: String, allowOthers: Bool) throws(MountError) -> Mounted? {
+    static func mount(
+        at path: String, allowOthers: Bool, _ access: MountAccess
+    ) throws(MountError) -> Mounted? {
         var options =
-            "ro,nosuid,nodev,noexec,default_permissions,fsname=secretfs,subtype=secretfs,auto_unmount"
+            "\(access == .readOnly ? "ro" : "rw"),nosuid,nodev,noexec,default_permissions,fsname=secretfs,subtype=secretfs,auto_unmount"
         if allowOthers { options += ",allow_other" }
         var ends: [Int32] = [-1, -1]
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)

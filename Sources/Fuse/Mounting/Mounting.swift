@@ -14,22 +14,30 @@ package struct Mounted: Sendable {
     package let keeper: Int32?
 }
 
+package enum MountAccess: Sendable {
+    case readOnly
+    case writable
+}
+
 /// Mounts, in the mount namespace of the process that calls.
 package enum Mounting {
-    /// Mounts read-only at `path`, an existing empty directory, with mount(2), or with fusermount3 if that is
+    /// Mounts at `path`, an existing empty directory, with mount(2), or with fusermount3 if that is
     /// not permitted. Nothing is answered until a server reads the descriptor.
     ///
     /// - Parameter allowOthers: let other users in, as far as modes permit; unprivileged only if
     ///   /etc/fuse.conf has `user_allow_other`.
-    package static func mount(at path: String, allowOthers: Bool) throws(MountError) -> Mounted {
+    /// - Parameter access: whether the kernel lets changes through.
+    package static func mount(
+        at path: String, allowOthers: Bool, access: MountAccess = .readOnly
+    ) throws(MountError) -> Mounted {
         let point = try MountPoint(opening: path)
         try point.check()
         do {
-            let descriptor = try mountDirectly(point, allowOthers)
+            let descriptor = try mountDirectly(point, allowOthers, access)
             return Mounted(path: point.path, descriptor: descriptor, keeper: nil)
         } catch {
             guard error == .notPermitted || error == .deviceNotPermitted else { throw error }
-            guard let mounted = try FuseHelper.mount(at: point.path, allowOthers: allowOthers) else {
+            guard let mounted = try FuseHelper.mount(at: point.path, allowOthers: allowOthers, access) else {
                 throw error
             }
             return mounted
@@ -53,14 +61,15 @@ package enum Mounting {
 
     /// - Returns: the descriptor that the mount's requests come from.
     private static func mountDirectly(
-        _ point: borrowing MountPoint, _ allowOthers: Bool
+        _ point: borrowing MountPoint, _ allowOthers: Bool, _ access: MountAccess
     ) throws(MountError) -> Int32 {
         let descriptor = try openDevice()
         // rootmode is octal. The kernel checks permissions by mode, uid and gid: no request of ours per access.
         var options =
             "fd=\(descriptor),rootmode=40000,user_id=\(getuid()),group_id=\(getgid()),default_permissions"
         if allowOthers { options += ",allow_other" }
-        let flags = UInt(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        var flags = UInt(MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        if access == .readOnly { flags |= UInt(MS_RDONLY) }
         let result = unsafe options.withCString { options in
             unsafe Glibc.mount("secretfs", point.handlePath, MountTable.ourType, flags, options)
         }

@@ -51,4 +51,19 @@ extension statvfs {
         status.f_flag = UInt(ST_RDONLY)
         return status
     }
+
+    /// Room as far as anybody asks before writing: what storage has is told when it is written.
+    static var writableTree: statvfs {
+        var status = statvfs()
+        status.f_bsize = 4096
+        status.f_frsize = 4096
+        status.f_namemax = 255
+        status.f_blocks = 1 << 20
+        status.f_bfree = 1 << 20
+        status.f_bavail = 1 << 20
+        status.f_files = 1 << 20
+        status.f_ffree = 1 << 20
+        status.f_favail = 1 << 20
+        return status
+    }
 }

@@ -2,7 +2,7 @@ import CFuse
 import Glibc
 
 /// Answers one libfuse request. Whatever `body` throws becomes an errno here and nowhere else.
-private func answer(_ raw: fuse_req_t?, _ body: (Request) throws(Refusal) -> Reply) {
+func answer(_ raw: fuse_req_t?, _ body: (Request) throws(Refusal) -> Reply) {
     guard let raw = unsafe raw else { return }
     let request = unsafe Request(raw)
     do {
@@ -13,7 +13,7 @@ private func answer(_ raw: fuse_req_t?, _ body: (Request) throws(Refusal) -> Rep
 }
 
 /// Lends a name from the kernel, without its NUL.
-private func withName<R>(
+func withName<R>(
     _ name: UnsafePointer<CChar>?, _ body: (Span<UInt8>) throws(Refusal) -> R
 ) throws(Refusal) -> R {
     guard let name = unsafe name else { throw .invalid }

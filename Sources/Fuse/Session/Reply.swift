@@ -6,6 +6,11 @@ enum Reply {
     case entry(Node)
     case attributes(Node)
     case file(HandleID)
+    /// An open file that close(2) must tell of.
+    case writableFile(HandleID)
+    case created(Node, HandleID)
+    /// So many bytes were taken.
+    case written(Int)
     case directory(HandleID)
     /// An extended attribute's value or the list of names, and the room the caller has; 0 asks for the length.
     case attributeBytes([UInt8], room: Int)
@@ -56,13 +61,17 @@ enum Reply {
             var status = stat(node)
             _ = unsafe fuse_reply_attr(raw, &status, node.attributeValidity)
         case .file(let handle):
-            if !sendOpened(handle, direct: true) { access.closeFile(handle) }
+            if !sendOpened(handle, direct: true, flushes: false) { access.closeFile(handle) }
+        case .writableFile(let handle):
+            if !sendOpened(handle, direct: true, flushes: true) { access.closeFile(handle) }
+        case .created(let node, let handle): sendCreated(node, handle)
+        case .written(let count): _ = unsafe fuse_reply_write(raw, count)
         case .directory(let handle):
-            if !sendOpened(handle, direct: false) { access.closeDirectory(handle) }
+            if !sendOpened(handle, direct: false, flushes: false) { access.closeDirectory(handle) }
         case .attributeBytes(let bytes, let room): sendAttribute(bytes, room)
         case .readiness(let readiness): _ = unsafe fuse_reply_poll(raw, UInt32(readiness.events))
         case .statistics:
-            var status = statvfs.readOnlyTree
+            var status = access.writable == nil ? statvfs.readOnlyTree : statvfs.writableTree
             _ = unsafe fuse_reply_statfs(raw, &status)
         case .done: refuse(errno: 0)
         case .sent: break
@@ -70,25 +79,23 @@ enum Reply {
     }
 
     private func sendEntry(_ node: Node) {
-        var entry = fuse_entry_param()
-        entry.ino = node.id.rawValue
-        entry.attr = stat(node)
-        entry.attr_timeout = node.attributeValidity
-        entry.entry_timeout = node.nameValidity
+        var entry = fuse_entry_param(node)
         // The caller was killed meanwhile: the kernel has not counted this lookup and will never forget it.
         if unsafe fuse_reply_entry(raw, &entry) != 0 { access.tree.forget(node.id, lookups: 1) }
     }
 
     /// Whether the kernel took the handle; one that it did not take it never closes.
-    private func sendOpened(_ handle: HandleID, direct: Bool) -> Bool {
-        var info = fuse_file_info()
-        info.fh = handle.rawValue
-        // Keep plaintext out of the page cache, where it would outlive this handle and its permission.
-        // Limit: a private mmap still caches a page until it is invalidated.
-        info.direct_io = direct ? 1 : 0
-        // Nothing is written, so there is nothing to flush: spares a request at each close(2).
-        info.noflush = direct ? 1 : 0
+    private func sendOpened(_ handle: HandleID, direct: Bool, flushes: Bool) -> Bool {
+        var info = fuse_file_info(handle, direct: direct, flushes: flushes)
         return unsafe fuse_reply_open(raw, &info) == 0
+    }
+
+    private func sendCreated(_ node: Node, _ handle: HandleID) {
+        var entry = fuse_entry_param(node)
+        var info = fuse_file_info(handle, direct: true, flushes: true)
+        guard unsafe fuse_reply_create(raw, &entry, &info) != 0 else { return }
+        access.closeFile(handle)
+        access.tree.forget(node.id, lookups: 1)
     }
 
     private func sendAttribute(_ bytes: [UInt8], _ room: Int) {
@@ -100,5 +107,27 @@ enum Reply {
         } else {
             unsafe send(bytes.span.bytes)
         }
+    }
+}
+
+extension fuse_entry_param {
+    fileprivate init(_ node: Node) {
+        self.init()
+        ino = node.id.rawValue
+        attr = stat(node)
+        attr_timeout = node.attributeValidity
+        entry_timeout = node.nameValidity
+    }
+}
+
+extension fuse_file_info {
+    fileprivate init(_ handle: HandleID, direct: Bool, flushes: Bool) {
+        self.init()
+        fh = handle.rawValue
+        // Keep plaintext out of the page cache, where it would outlive this handle and its permission.
+        // Limit: a private mmap still caches a page until it is invalidated.
+        direct_io = direct ? 1 : 0
+        // Where nothing is written there is nothing to flush: spares a request at each close(2).
+        noflush = direct && !flushes ? 1 : 0
     }
 }

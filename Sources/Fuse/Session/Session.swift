@@ -37,7 +37,7 @@ import Synchronization
         let id = ID(rawValue: Self.lastID.wrappingAdd(1, ordering: .relaxed).newValue)
         let access = TreeAccess(session: id, tree: tree, notifier: notifier)
         let retained = unsafe Unmanaged.passRetained(access)
-        guard let raw = unsafe Self.makeRaw(userdata: retained.toOpaque()) else {
+        guard let raw = unsafe Self.makeRaw(userdata: retained.toOpaque(), access.writable != nil) else {
             unsafe retained.release()
             close(descriptor)
             if let keeper { close(keeper) }
@@ -92,8 +92,8 @@ import Synchronization
         guard linux_is_fuse_device(descriptor) != 0 else { throw .descriptor(errno: ENODEV) }
     }
 
-    private static func makeRaw(userdata: UnsafeMutableRawPointer) -> OpaquePointer? {
-        var operations = fuse_lowlevel_ops.reading()
+    private static func makeRaw(userdata: UnsafeMutableRawPointer, _ isWritable: Bool) -> OpaquePointer? {
+        var operations = isWritable ? fuse_lowlevel_ops.writing() : fuse_lowlevel_ops.reading()
         return unsafe "secretfs".withCString { name in
             var argument: UnsafeMutablePointer<CChar>? = unsafe UnsafeMutablePointer(mutating: name)
             return unsafe withUnsafeMutablePointer(to: &argument) { arguments in
@@ -146,6 +146,7 @@ extension Session {
         unsafe request.size = count
         unsafe request.mem = buffer.memory.baseAddress
         unsafe fuse_session_process_buf(raw, &request)
+        buffer.wipe(count)
         // INIT found no common ground.
         if unsafe fuse_session_exited(raw) != 0 { return .ended(.failed(errno: EPROTO)) }
         return .answered

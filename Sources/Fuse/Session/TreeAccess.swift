@@ -5,6 +5,8 @@ import Synchronization
 final class TreeAccess: Sendable {
     let session: Session.ID
     let tree: any FileTree
+    /// The same tree, if callers may change it.
+    let writable: (any WritableTree)?
     private let notifier: Notifier
     private let held = Mutex(Held())
 
@@ -16,6 +18,7 @@ final class TreeAccess: Sendable {
     init(session: Session.ID, tree: any FileTree, notifier: Notifier) {
         self.session = session
         self.tree = tree
+        writable = tree as? any WritableTree
         self.notifier = notifier
     }
 
@@ -32,6 +35,11 @@ final class TreeAccess: Sendable {
     private func hold(_ handle: HandleID) -> HandleID {
         held.withLock { held in _ = held.files.insert(handle) }
         return handle
+    }
+
+    /// A file that the tree opened otherwise than by `openFile`.
+    func hold(_ handle: HandleID) {
+        held.withLock { held in _ = held.files.insert(handle) }
     }
 
     func closeFile(_ handle: HandleID) {

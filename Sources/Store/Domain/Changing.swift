@@ -9,12 +9,15 @@ package struct NewSecret: Sendable {
     package let delivery: Delivery
     package let value: SecretValue
     package let validity: Validity
+    /// In `Secret.keptVersionsRange`.
+    package let kept: Int
 
     package init(
         name: EnvironmentName, displayName: DisplayName, about: Description, delivery: Delivery,
-        value: SecretValue, validity: Validity = .always
+        value: SecretValue, validity: Validity = .always, kept: Int = Secret.keptVersions
     ) {
         self.validity = validity
+        self.kept = kept
         self.name = name
         self.displayName = displayName
         self.about = about
@@ -164,6 +167,7 @@ extension SecretStore {
         by actor: Actor = .thisProcess
     ) throws(StoreError) -> Secret {
         try changing(secret, of: home, by: actor) { next, found, write throws(StoreError) in
+            if let id = update.ifSecret, id != next.id { throw .secretMissing(secret, home) }
             if let expected = update.ifVersion, expected != next.current.version {
                 throw .versionMoved(secret, home, expected: expected, found: next.current.version)
             }

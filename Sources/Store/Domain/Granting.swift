@@ -10,16 +10,31 @@ extension SecretStore {
     ) throws(StoreError) -> Secret {
         for grantee in grantees { try check(grantee, of: owner) }
         return try changing(secret, of: .owner(owner), by: actor) { next, found, write throws(StoreError) in
-            for grantee in grantees where !next.grants.contains(grantee) {
-                if case .algorithm(let name) = grantee { try requireAlgorithm(name, &write) }
-                next.grants.append(grantee)
-                let key = Keys.grant(of: secret, of: owner, to: grantee)
-                let sealed = try seal(metadata: Self.grantRecord(next.id), under: key, &write.random)
-                write.changes.append(.put(key, sealed))
-            }
-            next.grants.sort()
-            guard next.grants.count <= Secret.maximumGrants else { throw .tooManyGrants(secret, owner) }
+            try add(grantees, to: &next, of: owner, &write)
             for grantee in grantees { write.tells(.secretGrant, next, "to \(grantee)") }
+            try put(next, replacing: found.record, &write)
+        }
+    }
+
+    /// Grants a secret to these and nobody else, in one change.
+    ///
+    /// - Throws: as `grant`.
+    @discardableResult
+    package func replaceGrants(
+        of secret: EnvironmentName, of owner: OwnerName, by grantees: [Grantee],
+        by actor: Actor = .thisProcess
+    ) throws(StoreError) -> Secret {
+        for grantee in grantees { try check(grantee, of: owner) }
+        return try changing(secret, of: .owner(owner), by: actor) { next, found, write throws(StoreError) in
+            for grantee in next.grants where !grantees.contains(grantee) {
+                write.changes.append(.delete(Keys.grant(of: secret, of: owner, to: grantee)))
+                write.tells(.secretRevoke, next, "from \(grantee)")
+            }
+            for grantee in grantees where !next.grants.contains(grantee) {
+                write.tells(.secretGrant, next, "to \(grantee)")
+            }
+            next.grants.removeAll { !grantees.contains($0) }
+            try add(grantees, to: &next, of: owner, &write)
             try put(next, replacing: found.record, &write)
         }
     }
@@ -57,6 +72,20 @@ extension SecretStore {
             next.grants.removeAll { $0 == grantee }
             try put(next, replacing: found.record, &write)
         }
+    }
+
+    private func add(
+        _ grantees: [Grantee], to secret: inout Secret, of owner: OwnerName, _ write: inout Write
+    ) throws(StoreError) {
+        for grantee in grantees where !secret.grants.contains(grantee) {
+            if case .algorithm(let name) = grantee { try requireAlgorithm(name, &write) }
+            secret.grants.append(grantee)
+            let key = Keys.grant(of: secret.name, of: owner, to: grantee)
+            let sealed = try seal(metadata: Self.grantRecord(secret.id), under: key, &write.random)
+            write.changes.append(.put(key, sealed))
+        }
+        secret.grants.sort()
+        guard secret.grants.count <= Secret.maximumGrants else { throw .tooManyGrants(secret.name, owner) }
     }
 
     private func check(_ grantee: Grantee, of owner: OwnerName) throws(StoreError) {

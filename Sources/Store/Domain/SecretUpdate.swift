@@ -12,6 +12,8 @@ package struct SecretUpdate: Sendable {
     package var kept: Int?
     /// Only if this is the newest version.
     package var ifVersion: Version?
+    /// Only if it is this secret, and not a later one of its name.
+    package var ifSecret: SecretID?
 
     package init(
         value: SecretValue? = nil, displayName: DisplayName? = nil, about: Description? = nil,

@@ -107,7 +107,8 @@ extension SecretStore {
         let secret = Secret(
             name: new.name, id: write.newID(), displayName: new.displayName, about: new.about,
             provider: .internal,
-            delivery: new.delivery, created: now, modified: now, validity: new.validity,
+            delivery: new.delivery, created: now, modified: now, kept: new.kept,
+            validity: new.validity,
             versions: [
                 VersionInfo(version: .first, count: new.value.count, created: now, actor: write.actor)
             ])

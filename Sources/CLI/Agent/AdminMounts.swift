@@ -1,0 +1,143 @@
+import Fuse
+import Logging
+import SecretFS
+import Secrets
+import Store
+import Synchronization
+
+/// The admin mounts that this agent serves.
+final class AdminMounts: Sendable {
+    struct Mount: Sendable {
+        let request: AdminServeRequest
+        let since: Timestamp
+        let session: Session
+    }
+    private struct State {
+        /// By a number of ours: a session's is known only after it may have ended.
+        var mounts: [Int: Mount] = [:]
+        var last = 0
+        var isClosed = false
+    }
+    private let administration: StoreAdministration
+    private let trail: any AuditTrail
+    private let loop: SessionLoop
+    private let log: Logger
+    private let processNamespace = NamespaceID.ofProcesses()
+    private let state = Mutex(State())
+    /// Told that there is a first mount, or that the last one has gone.
+    private let onUse: @Sendable (_ isUsed: Bool) -> Void
+
+    init(
+        _ store: SecretStore, _ trail: any AuditTrail, _ loop: SessionLoop, _ log: Logger,
+        onUse: @escaping @Sendable (_ isUsed: Bool) -> Void
+    ) {
+        administration = StoreAdministration(store: store, trail: trail)
+        self.trail = trail
+        self.loop = loop
+        self.log = log
+        self.onUse = onUse
+    }
+
+    var mounts: [Mount] { state.withLock { Array($0.mounts.values) } }
+
+    /// Serves `request` on `descriptor`; `keeper` is what fusermount3 needs open as long as it is served.
+    ///
+    /// - Parameter actor: who asks.
+    func serve(
+        _ request: AdminServeRequest, by actor: AuditActor, on descriptor: OwnedDescriptor,
+        keeper: OwnedDescriptor?
+    ) throws {
+        try trail.record([
+            AuditEvent(.mount, by: actor, detail: "for administration: \(request.mountPoint)")
+        ])
+        let knowsThreads = request.processNamespace != nil && request.processNamespace == processNamespace
+        let tree = AdminTree(
+            administration, uid: request.uid, gid: request.gid, knowsThreads: knowsThreads,
+            onProblem: Self.reporter(to: log))
+        // Under the lock, so that a mount that ends at once is in the table before it is taken out.
+        try state.withLock { state in
+            guard !state.isClosed else {
+                throw Failure(.unavailable, "the agent is stopping", hint: "try again")
+            }
+            state.last += 1
+            let number = state.last
+            let session: Session
+            do {
+                session = try loop.add(descriptor.release(), keeper: keeper?.release(), serving: tree) {
+                    [weak self] end in
+                    self?.remove(number, end)
+                }
+            } catch {
+                throw Failure(.system, "the mount cannot be served: \(error)")
+            }
+            state.mounts[number] = Mount(request: request, since: .now(), session: session)
+            if state.mounts.count == 1 { onUse(true) }
+        }
+        log.info(
+            "mounted for administration",
+            metadata: [
+                "mount-point": "\(printable(request.mountPoint))", "uid": "\(request.uid)",
+            ])
+    }
+
+    /// Why a change was refused; each reason once a minute.
+    private static func reporter(to log: Logger) -> @Sendable (AdminTree.Problem) -> Void {
+        let seldom = Seldom()
+        return { problem in
+            guard seldom.allows("\(problem.path) \(problem.message)") else { return }
+            var metadata: Logger.Metadata = ["path": "\(problem.path)", "reason": "\(problem.message)"]
+            if let remedy = problem.remedy { metadata["remedy"] = "\(remedy)" }
+            log.warning("a change by the admin mount was refused", metadata: metadata)
+        }
+    }
+
+    private func remove(_ number: Int, _ end: SessionEnd) {
+        let gone = state.withLock { state in
+            let gone = state.mounts.removeValue(forKey: number)
+            if gone != nil, state.mounts.isEmpty { onUse(false) }
+            return gone
+        }
+        guard let gone else { return }
+        let event = AuditEvent(
+            .unmount, by: .thisProcess, detail: "for administration: \(gone.request.mountPoint)")
+        // Never waited for on a thread that answers the kernel.
+        _ = try? trail.record(event) { _ in }
+        log.info(
+            "unmounted",
+            metadata: ["mount-point": "\(printable(gone.request.mountPoint))", "end": "\(end)"])
+    }
+
+    /// Refuses mounts from now on if there is none.
+    ///
+    /// - Returns: whether mounts are refused now.
+    func closeIfEmpty() -> Bool {
+        state.withLock { state in
+            if state.mounts.isEmpty { state.isClosed = true }
+            return state.isClosed
+        }
+    }
+
+    /// Undoes `closeIfEmpty`.
+    func reopen() { state.withLock { $0.isClosed = false } }
+
+    /// No more mounts; those that are there are unmounted where this process can see them, then ended.
+    func close() {
+        let mounts = state.withLock { state in
+            state.isClosed = true
+            return Array(state.mounts.values)
+        }
+        let visible = (try? MountTable.current().ours) ?? []
+        for mount in mounts {
+            if let entry = visible.last(where: { $0.point == mount.request.mountPoint }) {
+                do { try Mounting.detach(entry) } catch {
+                    log.error(
+                        "cannot unmount",
+                        metadata: [
+                            "mount-point": "\(printable(mount.request.mountPoint))", "reason": "\(error)",
+                        ])
+                }
+            }
+            loop.remove(mount.session)
+        }
+    }
+}

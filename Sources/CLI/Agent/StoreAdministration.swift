@@ -1,0 +1,177 @@
+import Secrets
+import Store
+
+/// The store as the admin mount sees it.
+struct StoreAdministration: Administration {
+    let store: SecretStore
+    let trail: any AuditTrail
+
+    // MARK: Looking
+
+    func owners() throws(AdministrationError) -> [OwnerName] {
+        try asking { () throws(StoreError) in try store.ownerNames() }
+    }
+    func hasOwner(_ owner: OwnerName) throws(AdministrationError) -> Bool {
+        try asking { () throws(StoreError) in try store.hasOwner(owner) }
+    }
+    func algorithms(of owner: OwnerName) throws(AdministrationError) -> [AlgorithmName] {
+        try asking { () throws(StoreError) in try store.algorithmNames(of: owner) }
+    }
+    func hasAlgorithm(_ name: AlgorithmName) throws(AdministrationError) -> Bool {
+        try asking { () throws(StoreError) in try store.hasAlgorithm(name) }
+    }
+    func secrets(of home: SecretHome) throws(AdministrationError) -> [EnvironmentName] {
+        try asking { () throws(StoreError) in try store.secretNames(of: home) }
+    }
+    func secret(_ secret: SecretReference) throws(AdministrationError) -> SecretFacts {
+        SecretFacts(
+            try asking { () throws(StoreError) in try store.secret(secret.name, of: secret.home) })
+    }
+    func moment(_ text: String) throws(AdministrationError) -> Timestamp {
+        do { return try Moment.parse(text) } catch {
+            // Without what was given.
+            throw AdministrationError(.invalid, "it is not a moment that is understood", remedy: error.hint)
+        }
+    }
+
+    // MARK: Changing
+
+    /// The one place where a change of an admin mount reaches the store.
+    func carryOut(_ change: AdministrativeChange, by actor: AuditActor) throws(AdministrationError) {
+        do {
+            // The kernel names every caller; the largest number stands for one that it cannot express.
+            let maker = Actor.user(actor.uid ?? .max)
+            try AuditActor.$current.withValue(actor) { try attempt(change, by: maker) }
+        } catch let error as StoreError {
+            throw AdministrationError(error)
+        } catch let error as AdministrationError {
+            throw error
+        } catch {
+            throw AdministrationError(.unavailable, "\(type(of: error))")
+        }
+    }
+
+    func recordDenial(of secret: SecretReference, to actor: AuditActor) {
+        let event = AuditEvent(.open, .denied, by: actor, home: secret.home, secret: secret.name)
+        // It is refused in any case.
+        try? trail.record([event])
+    }
+
+    private func attempt(_ change: AdministrativeChange, by actor: Actor) throws {
+        switch change {
+        case .createAlgorithm(let name): try store.createAlgorithm(name)
+        case .deleteAlgorithm(let name): try store.deleteAlgorithm(name)
+        case .createSecret(let secret, let settings, let value):
+            try check(settings.validity)
+            let new = NewSecret(
+                name: secret.name, displayName: settings.displayName, about: settings.about,
+                delivery: settings.delivery, value: value, validity: settings.validity,
+                kept: try settings.kept.map(checked) ?? Secret.keptVersions)
+            try store.createSecrets([new], of: secret.home, by: actor)
+        case .replaceValue(let secret, let id, let value):
+            var update = SecretUpdate(value: value)
+            update.ifSecret = id
+            try store.updateSecret(secret.name, of: secret.home, update, by: actor)
+        case .changeSetting(let secret, let setting):
+            let update = try update(setting, of: secret)
+            try store.updateSecret(secret.name, of: secret.home, update, by: actor)
+        case .replaceGrants(let owner, let name, let grantees):
+            try store.replaceGrants(of: name, of: owner, by: grantees, by: actor)
+        case .deleteSecret(let secret): try store.deleteSecret(secret.name, of: secret.home)
+        }
+    }
+
+    private func update(_ setting: SettingChange, of secret: SecretReference) throws -> SecretUpdate {
+        var update = SecretUpdate()
+        switch setting {
+        case .displayName(let name): update.displayName = name
+        case .about(let text): update.about = text
+        case .delivery(let delivery): update.delivery = delivery
+        case .kept(let count): update.kept = try checked(count)
+        case .notBefore(let moment):
+            let old = try store.secret(secret.name, of: secret.home).validity
+            update.validity = try check(Validity(notBefore: moment, expires: old.expires))
+        case .expires(let moment):
+            let old = try store.secret(secret.name, of: secret.home).validity
+            update.validity = try check(Validity(notBefore: old.notBefore, expires: moment))
+        }
+        return update
+    }
+
+    private func checked(_ kept: Int) throws(AdministrationError) -> Int {
+        let range = Secret.keptVersionsRange
+        guard range.contains(kept) else {
+            throw AdministrationError(
+                .invalid, "\(range.lowerBound) to \(range.upperBound) versions can be kept")
+        }
+        return kept
+    }
+
+    @discardableResult
+    private func check(_ validity: Validity) throws(AdministrationError) -> Validity {
+        if let start = validity.notBefore, let end = validity.expires, end <= start {
+            throw AdministrationError(
+                .invalid, "it would expire (\(end)) before it becomes visible (\(start))",
+                remedy: "change one of not_before and expires, or write “never” into it")
+        }
+        return validity
+    }
+
+    private func asking<T>(_ body: () throws(StoreError) -> T) throws(AdministrationError) -> T {
+        do { return try body() } catch { throw AdministrationError(error) }
+    }
+}
+
+extension SecretFacts {
+    init(_ secret: Secret) {
+        self.init(
+            id: secret.id,
+            settings: SecretSettings(
+                displayName: secret.displayName, about: secret.about, delivery: secret.delivery,
+                validity: secret.validity, kept: secret.kept),
+            provider: secret.provider, created: secret.created, modified: secret.modified,
+            callers: secret.callers, grants: secret.grants,
+            versions: secret.versions.map {
+                Version(version: $0.version, count: $0.count, created: $0.created, actor: $0.actor)
+            })
+    }
+}
+
+extension AdministrationError {
+    init(_ error: StoreError) {
+        let failure = Failure(error)
+        self.init(Reason(error), failure.message, remedy: failure.hint)
+    }
+}
+
+extension AdministrationError.Reason {
+    init(_ error: StoreError) {
+        switch error {
+        case .algorithmMissing, .ownerMissing, .secretMissing, .versionMissing: self = .missing
+        case .algorithmExists, .secretsExist, .exists: self = .exists
+        case .dangerousNames, .versionInUse: self = .notPermitted
+        case .needsFileDelivery, .grantTooWide, .tooManyGrants: self = .invalid
+        case .tooLong: self = .tooLarge
+        case .lostRace, .versionMoved: self = .busy
+        case .audit(.full): self = .full
+        case .audit(.readOnly): self = .readOnly
+        case .audit(.busy): self = .busy
+        case .audit(.lost), .audit(.unavailable): self = .unavailable
+        case .sealed, .keysOutdated: self = .sealed
+        case .damaged, .unknownKey, .newerFormat, .sealing, .rootKey, .keyring, .versionsExhausted:
+            self = .damaged
+        case .memory: self = .noMemory
+        case .storage(let error): self = Self(error)
+        }
+    }
+
+    init(_ error: StorageError) {
+        switch error {
+        case .conflict, .revisionGone, .futureRevision, .busy: self = .busy
+        case .full: self = .full
+        case .readOnly: self = .readOnly
+        case .corrupt, .newerFormat: self = .damaged
+        case .missing, .exists, .permission, .unavailable: self = .unavailable
+        }
+    }
+}

@@ -1,0 +1,163 @@
+import Fuse
+import Secrets
+
+/// The tables of one admin mount; what the store has is not in here.
+struct AdminState {
+    var nodes = PlaceNodes()
+    var files: [HandleID: AdminFile] = [:]
+    private var lastHandle: UInt64 = 0
+
+    /// Secrets that were made with mkdir and have no value yet.
+    var drafts: [SecretReference: SecretSettings] = [:]
+    /// Owners without an algorithm: made with mkdir, or their last algorithm was just deleted here.
+    var emptyOwners: Set<OwnerName> = []
+    /// Files that were unlinked; back with the next listing.
+    var hidden: [SecretReference: Set<SecretFile>] = [:]
+    var temporaries: [SecretReference: [String: TemporaryFile]] = [:]
+
+    /// Drafts, and owners without an algorithm, together.
+    static let maximumDrafts = 10_000
+    static let maximumHandles = 10_000
+    /// All written plaintext of one mount together, in bytes.
+    static let maximumPlaintext = 64 << 20
+
+    mutating func add(_ file: AdminFile) throws(Refusal) -> HandleID {
+        guard files.count < Self.maximumHandles else { throw .noMemory }
+        lastHandle += 1
+        let handle = HandleID(rawValue: lastHandle)
+        files[handle] = file
+        return handle
+    }
+
+    var hasRoomForDrafts: Bool { drafts.count + emptyOwners.count < Self.maximumDrafts }
+
+    var plaintextCount: Int {
+        let open = files.values.reduce(0) { sum, file in
+            if case .writing(let writing) = file { sum + writing.buffer.capacity } else { sum }
+        }
+        return temporaries.values.reduce(open) { sum, files in
+            files.values.reduce(sum) { $0 + $1.buffer.capacity }
+        }
+    }
+
+    /// Threads that were sent to look a name up again, and when; they do so at once, or never.
+    private var retries: [Int32: Timestamp] = [:]
+    private static let maximumRetries = 1024
+    private static let retrySeconds: Int64 = 2
+
+    /// Looks `place` up; a file that is open for writing, or about to be, gets another inode.
+    mutating func lookUp(_ place: Place) -> NodeID {
+        let now = Timestamp.now().seconds
+        if !retries.isEmpty { retries = retries.filter { abs(now - $0.value.seconds) < Self.retrySeconds } }
+        if case .file(let secret, let file) = place, !retries.isEmpty || isWritten(secret, file) {
+            nodes.renew(place)
+        }
+        return nodes.lookUp(place)
+    }
+
+    /// Whether `thread` must look the name of `node` up again (ESTALE), because its process has this inode open for
+    /// writing: two of its threads had found the same one. The kernel does that once; then it opens what it found.
+    mutating func mustLookAgain(_ node: NodeID, thread: Int32, process: Int32) -> Bool {
+        guard process > 0, opens(of: node, by: process) > 0, retries.removeValue(forKey: thread) == nil else {
+            return false
+        }
+        if let place = nodes.place(of: node) { nodes.renew(place) }
+        if retries.count >= Self.maximumRetries { retries.removeAll() }
+        retries[thread] = .now()
+        return true
+    }
+
+    private func isWritten(_ secret: SecretReference, _ file: SecretFile) -> Bool {
+        files.values.contains { open in
+            guard case .writing(let writing) = open else { return false }
+            return writing.secret == secret && writing.file == file
+        }
+    }
+
+    /// How often the process has this inode open for writing.
+    func opens(of node: NodeID, by process: Int32) -> Int {
+        files.values.count { open in
+            guard case .writing(let other) = open else { return false }
+            return other.node == node && other.opener == process
+        }
+    }
+
+    var temporaryCount: Int { temporaries.values.reduce(0) { $0 + $1.count } }
+
+    /// The secret is gone from the store: so is what this mount kept beside it.
+    mutating func forget(_ secret: SecretReference) {
+        drafts[secret] = nil
+        hidden[secret] = nil
+        for file in temporaries.removeValue(forKey: secret)?.values ?? [:].values { file.remove() }
+    }
+}
+
+/// An open file or directory.
+enum AdminFile: Sendable {
+    /// What was there when it was opened.
+    case text([UInt8])
+    case writing(Writing)
+    case temporary(TemporaryFile, OpenMode)
+    case listing([DirectoryEntry])
+}
+
+/// A file of a secret that is open for writing.
+struct Writing: Sendable {
+    let secret: SecretReference
+    let file: SecretFile
+    /// The secret that was there when it was opened; nil: none yet.
+    let id: SecretID?
+    /// Who opened it: what is written is their change.
+    let actor: AuditActor
+    /// The process that opened it; 0: not known.
+    let opener: Int32
+    let node: NodeID
+    let isReadable: Bool
+    let buffer = SecretBuffer()
+    /// Something was written that is in no version yet.
+    var isChanged = false
+    /// What went wrong: nothing of this open is stored any more, however often it is closed.
+    var failure: Refusal?
+}
+
+/// The inodes that the kernel knows. A path keeps its inode as long as the kernel knows it: a shell stands in its
+/// directory, cp(1) compares what it looked at with what it opened.
+///
+/// A file that is open for writing has another inode when it is looked up again, so that each open has one of its
+/// own: then /proc tells which descriptors belong to which open.
+struct PlaceNodes {
+    private var nodes: [Place: NodeID] = [.root: .root]
+    private var places: [NodeID: (place: Place, lookups: UInt64)] = [.root: (.root, 1)]
+    /// Numbers that no other file system has, so that /proc tells which descriptors are ours.
+    private var last = UInt64(UInt32.random(in: 0x4000_0000...0x7FFF_FFFE)) << 32
+    /// As libfuse has it for readdir(3): the program learns the number with stat(2).
+    static let unknown = NodeID(rawValue: 0xFFFF_FFFF)
+
+    func place(of node: NodeID) -> Place? { places[node]?.place }
+    func node(of place: Place) -> NodeID? { nodes[place] }
+
+    mutating func lookUp(_ place: Place) -> NodeID {
+        if let node = nodes[place] {
+            places[node]?.lookups += 1
+            return node
+        }
+        last += 1
+        let node = NodeID(rawValue: last)
+        nodes[place] = node
+        places[node] = (place, 1)
+        return node
+    }
+
+    /// The next lookup finds another inode.
+    mutating func renew(_ place: Place) { nodes[place] = nil }
+
+    mutating func forget(_ node: NodeID, lookups count: UInt64) {
+        guard node != .root, let known = places[node] else { return }
+        guard known.lookups <= count else {
+            places[node]?.lookups = known.lookups - count
+            return
+        }
+        places[node] = nil
+        if nodes[known.place] == node { nodes[known.place] = nil }
+    }
+}
