@@ -171,7 +171,7 @@ extension AdministrationError.Reason {
         case .full: self = .full
         case .readOnly: self = .readOnly
         case .corrupt, .newerFormat: self = .damaged
-        case .missing, .exists, .permission, .unavailable: self = .unavailable
+        case .missing, .exists, .permission, .unavailable, .cancelled: self = .unavailable
         }
     }
 }

@@ -44,7 +44,8 @@ struct MountCommand: ParsableCommand {
     @OptionGroup var state: StateOptions
     @OptionGroup var owner: OwnerOptions
     @Option(
-        help: ArgumentHelp("Show the whole store as a writable tree in this directory.", valueName: "directory"),
+        help: ArgumentHelp(
+            "Show the whole store as a writable tree in this directory.", valueName: "directory"),
         completion: .directory)
     var admin: String?
     @Argument(help: "OWNER/NAME.", completion: Completion.algorithms) var algorithm: String?
