@@ -280,3 +280,34 @@ def test_the_chain_goes_on_when_keys_change_and_says_so(store):
         ("key.rotate", "ok"), ("key.rotate", "ok"), ("root-key.change", "ok"), ("seal", "ok"), ("open", "failed"),
         ("unseal", "ok"), ("open", "ok"), ("unmount", "ok"), ("seal", "ok"), ("agent.stop", "ok"),
     ]  # fmt: skip
+
+
+def test_a_store_that_was_restored_without_its_log_begins_one_that_is_whole(store):
+    store.create("A", b"1")
+    store.does("backup", store.root / "backup")
+    key = store.root / "key"
+    shutil.copy(store.state / "root.key", key)
+    other = store.root / "other"
+    store.does("restore", store.root / "backup", "--state", other, "--root-key-file", key)
+    report = store.json("audit", "verify", "--state", other, "--root-key-file", key)
+    assert report["whole"] and report["first"] > 1 and report["records"] == 2
+    lines = store.does("audit", "--json", "--state", other).output.splitlines()
+    assert [json.loads(line)["action"] for line in lines] == ["log.begin", "restore"]
+    # Where the log is still there, it goes on.
+    (store.state / "store.db").unlink()
+    for name in ("store.db-wal", "store.db-shm"):
+        (store.state / name).unlink(missing_ok=True)
+    store.does("restore", store.root / "backup")
+    assert actions(store)[-1] == "restore" and store.json("audit", "verify")["first"] == 1
+
+
+def test_a_restored_store_whose_key_was_not_at_hand_works_and_says_what_is_missing(store):
+    store.create("A", b"1")
+    store.does("backup", store.root / "backup")
+    other = store.root / "other"
+    store.does("restore", store.root / "backup", "--state", other, "--sealed")
+    shutil.copy2(store.state / "root.key", other / "root.key")
+    store.does("secret", "update", ALGORITHM, "A", "--state", other, input=b"2")
+    lines = [json.loads(line) for line in store.does("audit", "--json", "--state", other).output.splitlines()]
+    assert [line["action"] for line in lines] == ["log.lost", "secret.update"]
+    store.run("audit", "verify", "--state", other).failed(DAMAGED, "removed")

@@ -218,7 +218,7 @@ def test_backup_and_restore_are_in_the_audit_log(store):
     assert actions(store)[-1] == ("backup", "ok", str(store.root / "backup"))
     state = restored(store, "backup")
     seen = actions(store, "--state", state)
-    assert [action for action, _, _ in seen] == ["log.lost", "restore"] and seen[-1][2] == "backup", seen
+    assert [action for action, _, _ in seen] == ["log.begin", "restore"] and seen[-1][2] == "backup", seen
     # Nothing is refused after that, and the log of the old machine goes on where it is still there.
     store.does("algorithm", "create", "a/b", "--state", state)
     for name in ["store.db", "store.db-wal", "store.db-shm"]:

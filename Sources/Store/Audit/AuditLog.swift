@@ -137,8 +137,10 @@ package final class AuditLog: Sendable {
         let deadline = linux_monotonic_nanoseconds() + Self.patience
         while true {
             guard let file = try AuditFile.openForAppending(folder.current) else {
+                let knewIt = state.tail != nil
                 try beginAgain(&state)
-                throw .lost(path: folder.current)
+                if knewIt { throw .lost(path: folder.current) }
+                continue
             }
             guard try file.lock(until: deadline) else { throw .busy(path: folder.current) }
             // Moved aside by a rotation while this waited.
@@ -203,10 +205,11 @@ extension AuditLog.State {
 
     /// Makes `tail` the end of `file`: reads what others appended, mends what a crash left, and says what is lost.
     ///
-    /// - Throws: `.lost`, after a line that says so was written.
+    /// - Throws: `.lost`, after a line that says so was written, if it was lost while this process looked on.
     mutating func catchUp(with file: borrowing AuditFile) throws(AuditError) {
         let status = try file.status()
         let count = Int(status.st_size)
+        let knewIt = tail != nil
         let ending: AuditEnding
         if let tail, tail.isOf(status), count >= tail.end {
             if count == tail.end { return }
@@ -221,7 +224,8 @@ extension AuditLog.State {
                 detail: "the file ends at \(ending.link?.sequence ?? 0), not at \(known.sequence)")
             try append([event], to: file, isFresh: true, head: newline)
             try file.sync()
-            throw .lost(path: file.path)
+            if knewIt { throw .lost(path: file.path) }
+            return
         }
         known = link
         tail = try AuditTail(file, end: count, link: link)

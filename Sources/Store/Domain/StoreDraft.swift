@@ -11,6 +11,8 @@ package final class StoreDraft {
     private let name: String
     private let storage: SQLiteStorage
     package let sealed: SealedStore
+    /// What was recorded for the store that this is to become.
+    private var begun: RestoredAudit?
 
     /// Copies `store` into a draft below `parent`.
     package convenience init(
@@ -93,14 +95,14 @@ package final class StoreDraft {
     }
     private static let page = PageLimit(records: 1000, bytes: 8 << 20)
 
-    /// Records in the audit log of `directory`, whose store this becomes, that it is restored. A log that is not there,
-    /// or ends before the backup was made, says so in a line of its own.
+    /// Records in the audit log of `directory`, whose store this becomes, that it is restored. If there is no log, one
+    /// begins behind the lines that the backup knows of, and those are not missed.
     ///
     /// - Throws: `.audit`.
     package func recordRestore(
         into directory: String, with root: borrowing RootKey
     ) throws(StoreError) {
-        try SealedStore(storage, at: directory).record(.restore, detail: name, with: root)
+        begun = try sealed.unseal(by: root).recordRestore(in: directory, from: name)
     }
 
     private func asking<T>(_ body: () throws(StorageError) -> T) throws(StoreError) -> T {
@@ -121,14 +123,18 @@ package final class StoreDraft {
 
     /// Ends all use of the store, and makes it the store of `directory`, which the draft is below.
     ///
+    /// What `recordRestore` began is taken back if it does not.
     /// - Throws: `.exists` if there is one.
     package func becomeStore(of directory: String) throws(StoreError) {
         let place = StoreFile(in: directory)
+        var isStore = false
+        defer { if !isStore { begun?.takeBack() } }
         do {
             try storage.close()
             try place.checkVacant()
             try StoreFile.sync(folder.file.path)
             try place.adopt(folder.file.path)
+            isStore = true
         } catch .exists {
             throw .exists(path: directory)
         } catch {
