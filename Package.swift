@@ -36,7 +36,7 @@ let package = Package(
         .target(name: "CLinux"),
         .target(name: "Secrets", swiftSettings: strict),
         .target(name: "Fuse", dependencies: ["CFuse", "CLinux"], swiftSettings: strict),
-        .target(name: "SecretFS", dependencies: ["Secrets", "Fuse"], swiftSettings: strict),
+        .target(name: "SecretFS", dependencies: ["Secrets", "Fuse", "CLinux"], swiftSettings: strict),
         .target(
             name: "Store",
             dependencies: [

@@ -121,13 +121,21 @@ SLOW = r"""
 #include <string.h>
 #include <stdio.h>
 #include <unistd.h>
-// A disk that takes its time with the audit log while the file SLOW_FLAG exists.
-int fdatasync(int file) {
+// A disk that takes its time with the audit log: with fsync while the file SLOW_FLAG exists, and with each write
+// while SLOW_FLAG-write does.
+static void take_time(int file, const char *flag) {
     char link[64], path[512];
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
     long count = readlink(link, path, sizeof path - 1);
-    if (count > 0) { path[count] = 0; if (strstr(path, "audit.log") && access(SLOW_FLAG, F_OK) == 0) sleep(3); }
+    if (count > 0) { path[count] = 0; if (strstr(path, "audit.log") && access(flag, F_OK) == 0) sleep(3); }
+}
+int fdatasync(int file) {
+    take_time(file, SLOW_FLAG);
     return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(file);
+}
+ssize_t write(int file, const void *bytes, size_t count) {
+    take_time(file, SLOW_FLAG "-write");
+    return ((ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write"))(file, bytes, count);
 }
 """
 
@@ -201,6 +209,31 @@ def test_with_batch_opens_do_not_wait_for_a_slow_disk(store, slow):
     slow.unlink()
     store.does("audit", "verify")
     assert opens(store) == count
+
+
+# > only the first slow write holds them up — docs/SEMANTICS.md#a-slow-disk
+def test_a_disk_on_which_writes_hang_holds_up_other_mounts_once(store, slow):
+    store.create("A", b"1")
+    start_slow_agent(store)
+    mount = store.mount()
+    (mount / "A").read_bytes()
+    hang = slow.with_name(slow.name + "-write")
+    hang.touch()
+    assert timed((mount / "A").read_bytes) > 2, "the disk was not slow, so nothing is tested here"
+    for _ in range(2):
+        # Longer than after one slow write.
+        time.sleep(1.5)
+        waiting = threading.Thread(target=(mount / "A").read_bytes)
+        waiting.start()
+        time.sleep(0.3)
+        assert timed((mount / ".generation").read_bytes) < 1
+        assert waiting.is_alive(), "the open did not wait for its record"
+        waiting.join(30)
+    hang.unlink()
+    # The first finds out that the disk is well, and the others write for themselves again.
+    for _ in range(3):
+        assert timed((mount / "A").read_bytes) < 1
+    store.does("audit", "verify")
 
 
 def test_a_mount_that_ends_while_an_open_waits_leaves_nothing(store, slow):

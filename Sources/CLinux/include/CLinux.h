@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "CLinuxInotify.h"
+#include "CLinuxCaller.h"
 #include "CLinuxProcess.h"
 #include "CLinuxTerminal.h"
 

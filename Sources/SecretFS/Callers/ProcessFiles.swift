@@ -3,12 +3,12 @@ import Secrets
 
 /// The directory of one thread in /proc, opened once. It is that thread's for ever: when the thread has gone, whatever
 /// is looked up in it fails, also after its number was given to another one. A pidfd with files, so to say.
-@safe final class ProcessFiles {
+@safe final class ProcessFiles: Sendable {
     private let directory: Int32
 
     /// - Parameter number: a thread id in our process namespace, > 0.
     init(thread number: Int32) throws(CallerUnknown) {
-        directory = unsafe open("/proc/\(number)", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+        directory = unsafe Glibc.open("/proc/\(number)", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
         guard directory >= 0 else { throw CallerUnknown("its /proc folder: errno \(errno)") }
     }
 
@@ -18,8 +18,7 @@ import Secrets
     ///
     /// - Parameter limit: in bytes; a longer one is refused.
     func read(_ name: String, upTo limit: Int) throws(CallerUnknown) -> [UInt8] {
-        let file = unsafe openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        guard file >= 0 else { throw CallerUnknown("\(name): errno \(errno)") }
+        let file = try open(name)
         defer { close(file) }
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 1024)
@@ -32,6 +31,24 @@ import Secrets
             bytes += piece[..<got]
         }
         throw CallerUnknown("\(name) is too long")
+    }
+
+    /// Opens the file `name`, to be read again and again. The caller closes it.
+    func open(_ name: String) throws(CallerUnknown) -> Int32 {
+        let file = unsafe openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else { throw CallerUnknown("\(name): errno \(errno)") }
+        return file
+    }
+
+    /// Whether the link `name` leads to `path`; false too if the thread has gone. Allocates nothing.
+    func link(_ name: StaticString, leadsTo path: [UInt8]) -> Bool {
+        unsafe withUnsafeTemporaryAllocation(byteCount: path.count + 1, alignment: 1) { room in
+            guard let start = room.baseAddress else { return false }
+            let count = unsafe readlinkat(
+                directory, UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self),
+                start.assumingMemoryBound(to: CChar.self), room.count)
+            return unsafe count == path.count && memcmp(start, path, count) == 0
+        }
     }
 
     /// Where the link `name` leads, as text.
@@ -124,52 +141,4 @@ struct FileIdentity: Hashable {
 
     var isRegular: Bool { mode & S_IFMT == S_IFREG }
     func isSameFile(as other: FileIdentity) -> Bool { device == other.device && inode == other.inode }
-}
-
-/// What files of /proc say. The name of a process is its own choice and may hold anything but a NUL.
-enum ProcessText {
-    /// The start time in `/proc/PID/stat`, field 22, in clock ticks since boot.
-    ///
-    /// Field 2 is the name in parentheses: whatever is in it, the last `)` of the line ends it, since only numbers
-    /// and one letter follow (proc_pid_stat(5)).
-    static func startTime(inStat bytes: [UInt8]) -> UInt64? {
-        guard let end = bytes.lastIndex(of: UInt8(ascii: ")")) else { return nil }
-        let fields = bytes[(end + 1)...].split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }
-        // The first of these is field 3.
-        return fields.count > 19 ? decimal(fields[19]) : nil
-    }
-
-    /// `Tgid` in `/proc/PID/status`: the process of a thread. The name before it has its newlines escaped.
-    static func process(inStatus bytes: [UInt8]) -> Int32? {
-        let label = Array("Tgid:\t".utf8)
-        for line in bytes.split(separator: UInt8(ascii: "\n")).dropFirst() where line.starts(with: label) {
-            return decimal(line.dropFirst(label.count)).flatMap(Int32.init(exactly:))
-        }
-        return nil
-    }
-
-    /// The path in cgroup v2 in `/proc/PID/cgroup`: the line of hierarchy 0, which has no controllers. A group's name
-    /// may hold anything but a newline.
-    static func cgroup(in bytes: [UInt8]) -> [UInt8]? {
-        let label = Array("0::".utf8)
-        for line in bytes.split(separator: UInt8(ascii: "\n")) where line.starts(with: label) {
-            let path = line.dropFirst(label.count)
-            return path.first == UInt8(ascii: "/") ? Array(path) : nil
-        }
-        return nil
-    }
-
-    /// - Returns: nil for anything but digits, and for more than fits.
-    private static func decimal(_ digits: ArraySlice<UInt8>) -> UInt64? {
-        guard !digits.isEmpty else { return nil }
-        var number: UInt64 = 0
-        for digit in digits {
-            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
-            let (tens, tooLarge) = number.multipliedReportingOverflow(by: 10)
-            let (sum, overflow) = tens.addingReportingOverflow(UInt64(digit - UInt8(ascii: "0")))
-            guard !tooLarge, !overflow else { return nil }
-            number = sum
-        }
-        return number
-    }
 }

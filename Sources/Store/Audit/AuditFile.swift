@@ -22,6 +22,19 @@ struct AuditFile: ~Copyable {
         return try AuditFile.checked(path, descriptor)
     }
 
+    /// The file of the name `path`, locked, if it is the one that ends at `tail` and nobody else has the lock; nil:
+    /// whatever it is, it takes longer to find out.
+    static func openAtOnce(_ path: String, endingAt tail: AuditTail) throws(AuditError) -> AuditFile? {
+        let descriptor = unsafe open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        if descriptor < 0, errno == ENOENT { return nil }
+        guard descriptor >= 0 else { throw AuditError(errno, path) }
+        let file = AuditFile(path, descriptor)
+        guard try file.lock(until: 0) else { return nil }
+        let status = try file.status()
+        guard tail.isOf(status), status.st_size == tail.end, file.isNamed(status) else { return nil }
+        return file
+    }
+
     static func create(_ path: String) throws(AuditError) -> AuditFile {
         try .checked(path, unsafe open(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0o600))
     }
@@ -49,8 +62,9 @@ struct AuditFile: ~Copyable {
     }
 
     /// Whether its name still leads to it.
-    borrowing func hasItsName() throws(AuditError) -> Bool {
-        let mine = try status()
+    borrowing func hasItsName() throws(AuditError) -> Bool { isNamed(try status()) }
+
+    private borrowing func isNamed(_ mine: stat) -> Bool {
         var named = stat()
         guard unsafe lstat(path, &named) == 0 else { return false }
         return named.st_ino == mine.st_ino && named.st_dev == mine.st_dev

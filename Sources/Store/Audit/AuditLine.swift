@@ -18,9 +18,13 @@ struct AuditLineWriter {
     /// A path, a detail: longer ones are cut, so that a line has at most 64 KiB.
     static let maximumText = 4096
 
-    private(set) var bytes: [UInt8] = []
+    private(set) var bytes: [UInt8]
 
-    init() { bytes.reserveCapacity(512) }
+    /// - Parameter head: what stands before the lines.
+    init(_ head: [UInt8] = []) {
+        bytes = head
+        bytes.reserveCapacity(head.count + 768)
+    }
 
     /// Appends a line that follows `link`, and makes `link` its end.
     ///
@@ -30,9 +34,9 @@ struct AuditLineWriter {
         _ key: AuditMAC
     ) throws(SealError) {
         let start = bytes.count
-        bytes += Array("{\"seq\":".utf8)
+        literal("{\"seq\":")
         number(link.sequence + 1)
-        bytes += Array(",\"time\":\"".utf8)
+        literal(",\"time\":\"")
         append(time)
         bytes.append(UInt8(ascii: "\""))
         write(event)
@@ -40,7 +44,7 @@ struct AuditLineWriter {
         let mac = unsafe try key.authenticate(
             link.mac.span.bytes, bytes.span.bytes.extracting(start..<bytes.count))
         text("mac", hexadecimal: mac)
-        bytes += Array("}\n".utf8)
+        literal("}\n")
         link = AuditLink(sequence: link.sequence + 1, mac: mac)
     }
 
@@ -68,10 +72,14 @@ struct AuditLineWriter {
         if let user = actor.user { text("user", user) }
     }
 
+    private mutating func literal(_ text: StaticString) {
+        text.withUTF8Buffer { unsafe bytes.append(contentsOf: $0) }
+    }
+
     private mutating func key(_ name: StaticString) {
-        bytes += [UInt8(ascii: ","), UInt8(ascii: "\"")]
-        name.withUTF8Buffer { unsafe bytes.append(contentsOf: $0) }
-        bytes += [UInt8(ascii: "\""), UInt8(ascii: ":")]
+        literal(",\"")
+        literal(name)
+        literal("\":")
     }
 
     private mutating func number(_ name: StaticString, _ value: UInt64) {
@@ -102,6 +110,21 @@ struct AuditLineWriter {
     private mutating func text(_ name: StaticString, _ value: String) {
         key(name)
         bytes.append(UInt8(ascii: "\""))
+        let start = bytes.count
+        bytes.append(contentsOf: value.utf8)
+        let isPlain = bytes.count - start <= Self.maximumText && bytes[start...].allSatisfy(Self.isPlain)
+        if !isPlain {
+            bytes.removeLast(bytes.count - start)
+            escaped(value)
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        (0x20...0x7E).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
+    }
+
+    private mutating func escaped(_ value: String) {
         var room = Self.maximumText
         for unit in value.utf16 {
             guard room > 0 else { break }
@@ -117,7 +140,6 @@ struct AuditLineWriter {
                 }
             }
         }
-        bytes.append(UInt8(ascii: "\""))
     }
 
     /// `2026-11-23T14:03:05.120345Z`, always 27 bytes.

@@ -89,12 +89,10 @@ package final class AuditLog: Sendable {
     func writeAtOnce(_ event: AuditEvent) throws(AuditError) -> Bool {
         try checkDisk()
         let done = try state.withLockIfAvailable { state throws(AuditError) in
-            guard let tail = state.tail, let file = try AuditFile.openForAppending(folder.current),
-                try file.lock(until: 0)
+            guard let tail = state.tail,
+                let file = try AuditFile.openAtOnce(folder.current, endingAt: tail)
             else { return false }
-            let status = try file.status()
-            guard tail.isOf(status), status.st_size == tail.end, try file.hasItsName() else { return false }
-            try state.append([event], to: file)
+            try state.append([event], to: file, behind: tail)
             tell(state)
             return true
         }
@@ -188,19 +186,28 @@ extension AuditLog.State {
     private mutating func append(
         _ events: [AuditEvent], to file: borrowing AuditFile, isFresh: Bool, head: [UInt8]
     ) throws(AuditError) {
-        let end = Int(try file.status().st_size)
-        var link = known
-        var lines = AuditLineWriter()
+        let status = try file.status()
+        let tail = AuditTail(status, end: Int(status.st_size), link: known)
+        try append(events, to: file, behind: tail, isFresh: isFresh, head: head)
+    }
+
+    /// As above, to the end that `place` tells.
+    mutating func append(
+        _ events: [AuditEvent], to file: borrowing AuditFile, behind place: AuditTail, isFresh: Bool = false,
+        head: [UInt8] = []
+    ) throws(AuditError) {
+        var (place, lines) = (place, AuditLineWriter(head))
+        place.link = known
         let now = Timestamp.now()
         for (index, event) in events.enumerated() {
             do {
-                try lines.append(event, at: now, following: &link, isFresh: isFresh && index == 0, mac)
+                try lines.append(event, at: now, following: &place.link, isFresh: isFresh && index == 0, mac)
             } catch { throw .unavailable(path: file.path, reason: error.description) }
         }
-        let bytes = head + lines.bytes
-        try file.append(bytes, at: end)
-        known = link
-        tail = try AuditTail(file, end: end + bytes.count, link: link)
+        try file.append(lines.bytes, at: place.end)
+        place.end += lines.bytes.count
+        known = place.link
+        tail = place
     }
 
     /// Makes `tail` the end of `file`: reads what others appended, mends what a crash left, and says what is lost.

@@ -12,7 +12,10 @@ struct AuditTail: Sendable {
     var link: AuditLink
 
     init(_ file: borrowing AuditFile, end: Int, link: AuditLink) throws(AuditError) {
-        let status = try file.status()
+        self.init(try file.status(), end: end, link: link)
+    }
+
+    init(_ status: stat, end: Int, link: AuditLink) {
         device = status.st_dev
         inode = status.st_ino
         self.end = end

@@ -7,9 +7,10 @@ internal import Synchronization
 /// disk (docs/SEMANTICS.md#audit).
 ///
 /// With `batch` a line is written by who asks, which takes some microseconds, and is on the disk within a second.
-/// Where it would have to wait (for another writer, for a disk that has just been slow, while the disk is written
-/// to) and with `always`, it is written by a thread of ours, and the answer is sent from there. All that wait then
-/// share one write and one fsync.
+/// Where it would have to wait (for another writer, for a disk that was slow the last time, while the disk is
+/// written to) and with `always`, it is written by a thread of ours, and the answer is sent from there. All that wait
+/// then share one write and one fsync. After a slow write it is that thread which finds out whether the disk is
+/// well again, so that no worker is held up twice.
 package final class AuditWriter: AuditTrail {
     /// More are refused.
     static let maximumWaiting = 4096
@@ -36,8 +37,10 @@ package final class AuditWriter: AuditTrail {
         var isSyncPlanned = false
         var isSyncing = false
         var isKeeping = false
-        /// Until then, monotonic, nobody writes but the thread for that.
+        /// Until then, monotonic, nobody writes but the thread for that, and after that until a write of its own was
+        /// fast.
         var slowUntil: UInt64 = 0
+        var isSlow = false
         var isClosed = false
     }
 
@@ -70,13 +73,23 @@ package final class AuditWriter: AuditTrail {
     private func writeAtOnce(_ event: AuditEvent) throws(AuditError) -> Bool {
         let start = linux_monotonic_nanoseconds()
         let mustWait = state.withLock { state in
-            state.isDraining || state.isSyncing || start < state.slowUntil
+            state.isDraining || state.isSyncing || state.isSlow || start < state.slowUntil
         }
         guard !mustWait, try log.writeAtOnce(event) else { return false }
-        let end = linux_monotonic_nanoseconds()
-        if end - start > Self.slow { state.withLock { $0.slowUntil = end + Self.slowTime } }
+        noteWrite(since: start)
         hasWritten(isDurable: false)
         return true
+    }
+
+    /// - Parameter isProbe: of the thread that may wait.
+    private func noteWrite(since start: UInt64, isProbe: Bool = false) {
+        let end = linux_monotonic_nanoseconds()
+        let isSlow = end - start > Self.slow
+        guard isSlow || isProbe else { return }
+        state.withLock { state in
+            state.isSlow = isSlow
+            if isSlow { state.slowUntil = end + Self.slowTime }
+        }
     }
 
     private func enqueue(
@@ -104,7 +117,10 @@ package final class AuditWriter: AuditTrail {
             if waiting.isEmpty { return }
             var problem: AuditError?
             let isDurable = log.settings.sync == .always
+            let start = linux_monotonic_nanoseconds()
             do { try log.write(waiting.map(\.event), isDurable: isDurable) } catch { problem = error }
+            // With an fsync it says nothing of a write alone.
+            if !isDurable { noteWrite(since: start, isProbe: true) }
             for one in waiting { one.later(problem) }
             if problem == nil { hasWritten(isDurable: isDurable) }
         }

@@ -1,0 +1,47 @@
+/// What files of /proc say. The name of a process is its own choice and may hold anything but a NUL.
+enum ProcessText {
+    /// The start time in `/proc/PID/stat`, field 22, in clock ticks since boot.
+    ///
+    /// Field 2 is the name in parentheses: whatever is in it, the last `)` of the line ends it, since only numbers
+    /// and one letter follow (proc_pid_stat(5)).
+    static func startTime(inStat bytes: [UInt8]) -> UInt64? {
+        guard let end = bytes.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        let fields = bytes[(end + 1)...].split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }
+        // The first of these is field 3.
+        return fields.count > 19 ? decimal(fields[19]) : nil
+    }
+
+    /// `Tgid` in `/proc/PID/status`: the process of a thread. The name before it has its newlines escaped.
+    static func process(inStatus bytes: [UInt8]) -> Int32? {
+        let label = Array("Tgid:\t".utf8)
+        for line in bytes.split(separator: UInt8(ascii: "\n")).dropFirst() where line.starts(with: label) {
+            return decimal(line.dropFirst(label.count)).flatMap(Int32.init(exactly:))
+        }
+        return nil
+    }
+
+    /// The path in cgroup v2 in `/proc/PID/cgroup`: the line of hierarchy 0, which has no controllers. A group's name
+    /// may hold anything but a newline.
+    static func cgroup(in bytes: [UInt8]) -> [UInt8]? {
+        let label = Array("0::".utf8)
+        for line in bytes.split(separator: UInt8(ascii: "\n")) where line.starts(with: label) {
+            let path = line.dropFirst(label.count)
+            return path.first == UInt8(ascii: "/") ? Array(path) : nil
+        }
+        return nil
+    }
+
+    /// - Returns: nil for anything but digits, and for more than fits.
+    private static func decimal(_ digits: ArraySlice<UInt8>) -> UInt64? {
+        guard !digits.isEmpty else { return nil }
+        var number: UInt64 = 0
+        for digit in digits {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
+            let (tens, tooLarge) = number.multipliedReportingOverflow(by: 10)
+            let (sum, overflow) = tens.addingReportingOverflow(UInt64(digit - UInt8(ascii: "0")))
+            guard !tooLarge, !overflow else { return nil }
+            number = sum
+        }
+        return number
+    }
+}
