@@ -35,12 +35,12 @@ final class KnownThread: Sendable {
         cgroup = ProcessText.cgroup(in: cgroupWatch.text)
     }
 
-    /// Whether it is still there, in its cgroup and with its program. What fails means no: of a thread that has gone
-    /// nothing can be read, also after its number was given to another one.
-    func isUnchanged() -> Bool {
-        guard let program else { return false }
-        return cgroupWatch.isUnchanged() && files.link("exe", leadsTo: program)
-    }
+    /// Whether it is in the cgroup that it was in.
+    var isInItsCgroup: Bool { cgroupWatch.isUnchanged() }
+
+    /// Whether it is there and runs the program that it ran. What fails means no: of a thread that has gone nothing
+    /// can be read, also after its number was given to another one.
+    var runsItsProgram: Bool { program.map { files.link("exe", leadsTo: $0) } ?? false }
 
     private static func startTime(_ files: ProcessFiles) throws(CallerUnknown) -> UInt64 {
         guard let time = ProcessText.startTime(inStat: try files.read("stat", upTo: 4096)) else {

@@ -40,7 +40,7 @@ import Secrets
         return file
     }
 
-    /// Whether the link `name` leads to `path`; false too if the thread has gone. Allocates nothing.
+    /// Whether the link `name` says `path`; false too if the thread has gone. Allocates nothing.
     func link(_ name: StaticString, leadsTo path: [UInt8]) -> Bool {
         unsafe withUnsafeTemporaryAllocation(byteCount: path.count + 1, alignment: 1) { room in
             guard let start = room.baseAddress else { return false }
