@@ -20,8 +20,11 @@ need() {
   say "installing ${missing[*]}"
   local root=()
   [ "$(id -u)" = 0 ] || root=(sudo)
-  "${root[@]}" apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # A mirror that stumbles, or another apt that is at work, is not the end.
+  local patient=(-qq -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300)
+  "${root[@]}" apt-get "${patient[@]}" update
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get "${patient[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 # What building takes.
@@ -34,7 +37,7 @@ need_build() {
 need_python() {
   need python3 python3-venv
   [ -x .build-python/bin/python ] || python3 -m venv .build-python
-  .build-python/bin/pip install --quiet --disable-pip-version-check "$@"
+  .build-python/bin/pip install --quiet --retries 10 --disable-pip-version-check "$@"
 }
 
 # Both programs, optimised, in .build/release. The shim is built apart: it has no standard library to link.
