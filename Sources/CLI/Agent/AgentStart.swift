@@ -26,7 +26,7 @@ struct AgentStart {
         try spawn(state, standardInput: keyReader, ready: readyWriter)
         keyReader.closeNow()
         readyWriter.closeNow()
-        try unlocked.root.write(to: keyWriter.raw)
+        try unlocked.root.key.write(to: keyWriter.raw)
         keyWriter.closeNow()
         try waitUntilReady(readyReader, state)
         return true

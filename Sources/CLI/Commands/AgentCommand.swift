@@ -104,7 +104,7 @@ struct AgentCommand: ParsableCommand {
     private func unseal(_ directory: StateDirectory) throws -> SecretStore {
         guard rootKeyFromStdin else {
             let unlocked = try state.unlock()
-            return try unlocked.sealed.unseal(by: unlocked.root)
+            return try unlocked.sealed.unseal(by: unlocked.root.key)
         }
         let root = try RootKey.read(from: STDIN_FILENO)
         return try SealedStore.open(at: directory.path).unseal(by: root)

@@ -39,7 +39,7 @@ struct UnsealCommand: ParsableCommand {
         let client = AgentClient(state: directory)
         guard try client.status() != nil else { throw noAgent(directory) }
         let unlocked = try state.unlock()
-        guard try client.unseal(unlocked.root) else { throw noAgent(directory) }
+        guard try client.unseal(unlocked.root.key) else { throw noAgent(directory) }
         Output.line("Unsealed the agent.")
     }
 

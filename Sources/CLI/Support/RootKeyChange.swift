@@ -43,9 +43,9 @@ struct RootKeyChange {
         try locked { () throws in
             // Again, under the lock: nobody is in the middle of this, and the file has the key.
             let sealed = try SealedStore.open(at: current.directory.path)
-            let old = try file.read()
-            guard try sealed.opens(by: old) else { throw Self.overtaken }
-            if let kept { try RootKeyFile(absolute(kept)).create(old) }
+            let old = HeldRootKey(try file.read())
+            guard try sealed.opens(by: old.key) else { throw Self.overtaken }
+            if let kept { try RootKeyFile(absolute(kept)).create(old.key) }
             let new = try RootKey.random()
             let replacement = try RootKeyReplacement(of: file)
             try replacement.prepare(new)
@@ -63,7 +63,7 @@ struct RootKeyChange {
     }
 
     /// Another key from another place. Where the present one is, nothing changes.
-    func change(_ unlocked: consuming Unlocked, to new: NewRootKey) throws -> RootKeyDescriptor {
+    func change(_ unlocked: Unlocked, to new: NewRootKey) throws -> RootKeyDescriptor {
         let source = try new.source()
         let key = try new.key(for: source)
         guard let lock = try RootKeyLock(current.directory) else { throw Self.overtaken }

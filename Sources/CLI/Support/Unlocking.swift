@@ -4,17 +4,14 @@ import Secrets
 import Store
 
 /// A store, and the root key that opens it.
-struct Unlocked: ~Copyable {
+struct Unlocked {
     let sealed: SealedStore
-    let root: RootKey
+    let root: HeldRootKey
     /// The file that has the key, if it is in one.
     let file: RootKeyFile?
 
     /// The store for a command: it keeps the root key.
-    consuming func open() throws(StoreError) -> SecretStore {
-        let sealed = sealed
-        return try sealed.unseal(keeping: root)
-    }
+    func open() throws(StoreError) -> SecretStore { try sealed.unseal(keeping: root) }
 }
 
 extension StateOptions {
@@ -33,7 +30,7 @@ extension StateOptions {
             for source in try keySources(sealed.source) {
                 guard let root = try source.key(self, isQuiet), try sealed.opens(by: root) else { continue }
                 if let next = source.replacement { RootKeyLock.finish(next, self) }
-                return Unlocked(sealed: sealed, root: root, file: source.file)
+                return Unlocked(sealed: sealed, root: HeldRootKey(root), file: source.file)
             }
             // A key may have been changed between reading the store and reading the key.
             let again = try SealedStore.open(at: path)

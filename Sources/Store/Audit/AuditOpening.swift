@@ -4,7 +4,7 @@ import Secrets
 
 extension SealedStore {
     /// The store with `keys`, and its audit log.
-    func opened(_ keys: OpenKeys, root: Keyholder.Root?) throws(StoreError) -> SecretStore {
+    func opened(_ keys: OpenKeys, root: HeldRootKey?) throws(StoreError) -> SecretStore {
         func record(_ key: RecordKey) -> StoredRecord? { audit.first { $0.key == key } }
         guard let keyRecord = record(Keys.auditKey) else { throw .damaged(record: Keys.auditKey.text) }
         let log: AuditLog

@@ -22,7 +22,7 @@ package struct KeyRotation: Sendable {
     }
 
     private let store: SecretStore
-    private let root: Keyholder.Root
+    private let root: HeldRootKey
     private let announce: Announcement
 
     /// - Throws: `.sealed` for a store that does not keep its root key.

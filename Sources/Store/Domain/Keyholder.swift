@@ -43,11 +43,6 @@ final class OpenKeys: Sendable {
 /// offer is the sealed record and what it opens to. It counts once storage has exactly that record, so storage can
 /// bring about nothing that the holder of the root key did not make; and no keyring is followed by an older one.
 final class Keyholder: Sendable {
-    /// The root key, for as long as the store is open.
-    final class Root: Sendable {
-        let key: RootKey
-        init(_ key: consuming RootKey) { self.key = key }
-    }
     private struct Offer {
         let record: [UInt8]
         let keyring: Keyring
@@ -66,10 +61,11 @@ final class Keyholder: Sendable {
     }
     /// Commands that were killed between their offer and their commit leave one behind.
     private static let maximumOffers = 8
-    let root: Root?
+    /// For as long as the store is open.
+    let root: HeldRootKey?
     private let state: Mutex<State>
 
-    init(_ keys: OpenKeys, root: Root?) {
+    init(_ keys: OpenKeys, root: HeldRootKey?) {
         self.root = root
         state = Mutex(State(current: keys, newest: keys.generation))
     }

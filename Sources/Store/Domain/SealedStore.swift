@@ -57,9 +57,8 @@ package struct SealedStore: Sendable {
     /// The open store, for a command: it keeps the root key, and follows when another process changes the data keys.
     ///
     /// - Throws: as `unseal(by:)`.
-    package func unseal(keeping root: consuming RootKey) throws(StoreError) -> SecretStore {
-        let root = Keyholder.Root(root)
-        return try opened(try keys(by: root.key), root: root)
+    package func unseal(keeping root: HeldRootKey) throws(StoreError) -> SecretStore {
+        try opened(try keys(by: root.key), root: root)
     }
 
     /// Whether `root` is the root key.

@@ -29,3 +29,12 @@ package struct RootKey: ~Copyable, Sendable {
         try value.withBytes(body)
     }
 }
+
+/// A root key that several hold: it is wiped when the last of them lets go.
+///
+/// Also what a struct that holds a root key and more holds in its place. As a struct that cannot be copied, whose parts
+/// were taken one by one, it was released twice in optimised builds (Swift 6.3).
+package final class HeldRootKey: Sendable {
+    package let key: RootKey
+    package init(_ key: consuming RootKey) { self.key = key }
+}
