@@ -215,3 +215,18 @@ def test_the_tail_of_an_unquoted_value_is_not_repeated(store, tail):
     assert outcome.status == 65
     assert "hunter2" not in outcome.errors + outcome.output
     assert store.names() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "hint"),
+    [
+        ("statsu", "secretfs", "did you mean secretfs status?"),
+        ("secret crate nlp/Summarizer planted-3e91", "secretfs secret", "did you mean secretfs secret create?"),
+        ("audit --json veryfy", "secretfs audit", "did you mean secretfs audit verify?"),
+        ("secret get nlp/Summarizer A", "secretfs secret", "no command shows a value"),
+        ("zzzzzzzz", "secretfs", "secretfs --help"),
+    ],
+)
+def test_a_command_that_does_not_exist_is_answered_with_those_that_do(empty, words, path, hint):
+    said = empty.run(*words.split()).failed(USAGE, f"{path} has no such command: ", hint)
+    assert "planted-3e91" not in said and "zzzz" not in said

@@ -66,6 +66,9 @@ struct SecretFSCommand: ParsableCommand {
             Glibc.exit(failure.status.rawValue)
         }
         guard exitCode(for: error) != .success, !(error is ExitCode) else { exit(withError: error) }
+        if let unknown = UnknownSubcommand(in: CommandLine.arguments.dropFirst(), of: Self.self) {
+            fail(unknown.failure)
+        }
         Output.note("error: \(withoutGiven(message(for: error)))")
         Output.note("hint: secretfs --help, or secretfs help COMMAND")
         Glibc.exit(ExitStatus.usage.rawValue)
