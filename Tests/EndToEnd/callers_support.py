@@ -1,11 +1,14 @@
 """What the tests of rules about callers share."""
 
+import contextlib
+import ctypes
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
-from support import ALGORITHM, COMMAND_DEADLINE, change
+from support import ALGORITHM, COMMAND_DEADLINE, MNT_DETACH, change, libc
 
 CAT = os.path.realpath(shutil.which("cat"))
 PYTHON = os.path.realpath("/usr/bin/python3")
@@ -49,3 +52,22 @@ def copy_of_cat(store):
     shutil.copy(CAT, path)
     path.chmod(0o755)
     return path
+
+
+@contextlib.contextmanager
+def cgroups(root: Path, *names: str):
+    """Groups in the cgroup v2 hierarchy, which is mounted for the test where it is not."""
+    point = root / "cgroup"
+    point.mkdir()
+    assert libc.mount(b"none", os.fsencode(point), b"cgroup2", 0, None) == 0, os.strerror(ctypes.get_errno())
+    made = []
+    try:
+        for name in names:
+            (point / name).mkdir()
+            made.append(point / name)
+        yield point
+    finally:
+        for path in reversed(made):
+            path.rmdir()
+        libc.umount2(os.fsencode(point), MNT_DETACH)
+        point.rmdir()

@@ -57,7 +57,8 @@ def test_users_by_name_and_the_lines_that_the_command_shows_are_understood(subje
 # > Writing back what was read changes nothing. — docs/SEMANTICS.md#callers-and-grants
 def test_writing_back_what_was_read_changes_nothing(subject):
     path, words, admin = subject
-    path.write_text(RULE)
+    with change(admin.mount):
+        path.write_text(RULE)
     log = (admin.store.state / "audit.log").read_bytes()
     number = (admin.mount / ".generation").read_bytes()
     path.write_text(path.read_text())

@@ -1,17 +1,14 @@
 """Who may open: rules on users and cgroups, when they hold, and what others see of it."""
 
-import contextlib
-import ctypes
 import errno
 import mmap
 import os
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
-from callers_support import PYTHON, VALUE, mount, read_by, rule, user  # noqa: F401 (fixtures)
-from support import COMMAND_DEADLINE, MNT_DETACH, OTHER_UID, empty, environ, libc, needs_root, parse_environ, store  # noqa: F401 (fixtures)
+from callers_support import PYTHON, VALUE, cgroups, mount, read_by, rule, user  # noqa: F401 (fixtures)
+from support import COMMAND_DEADLINE, OTHER_UID, empty, environ, needs_root, parse_environ, store  # noqa: F401 (fixtures)
 
 pytestmark = needs_root
 
@@ -52,25 +49,6 @@ def test_root_of_a_user_namespace_is_the_user_who_made_it(store, mount):
 
 
 # Cgroups
-
-
-@contextlib.contextmanager
-def cgroups(root: Path, *names: str):
-    """Groups in the cgroup v2 hierarchy, which is mounted for the test where it is not."""
-    point = root / "cgroup"
-    point.mkdir()
-    assert libc.mount(b"none", os.fsencode(point), b"cgroup2", 0, None) == 0, os.strerror(ctypes.get_errno())
-    made = []
-    try:
-        for name in names:
-            (point / name).mkdir()
-            made.append(point / name)
-        yield point
-    finally:
-        for path in reversed(made):
-            path.rmdir()
-        libc.umount2(os.fsencode(point), MNT_DETACH)
-        point.rmdir()
 
 
 def test_a_rule_on_a_cgroup_holds_for_all_below_it_and_nothing_beside_it(store, mount):
