@@ -1,6 +1,9 @@
 /// A tree that callers may change. Its session has a thread of its own: calls come one at a time, in the kernel's
 /// order, and may wait for storage without stopping another mount.
 package protocol WritableTree: FileTree {
+    /// As `lookUp(_:in:)`, which is not called; what is there may depend on who looks.
+    func lookUp(_ name: Span<UInt8>, in directory: NodeID, by caller: Caller) throws(Refusal) -> Node
+
     /// Opens a file for what `mode` asks; instead of `open(_:by:)`.
     func open(_ node: NodeID, for mode: OpenMode, by caller: Caller) throws(Refusal) -> HandleID
 

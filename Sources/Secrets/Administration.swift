@@ -6,6 +6,12 @@ package protocol Administration: Sendable {
     func hasOwner(_ owner: OwnerName) throws(AdministrationError) -> Bool
     func algorithms(of owner: OwnerName) throws(AdministrationError) -> [AlgorithmName]
     func hasAlgorithm(_ name: AlgorithmName) throws(AdministrationError) -> Bool
+
+    /// The rule for all of an algorithm.
+    ///
+    /// - Throws: `.missing`.
+    func callers(of algorithm: AlgorithmName) throws(AdministrationError) -> CallerRule
+
     func secrets(of home: SecretHome) throws(AdministrationError) -> [EnvironmentName]
 
     /// - Throws: `.missing`.
@@ -13,6 +19,11 @@ package protocol Administration: Sendable {
 
     /// A moment as people write it; `.invalid` if it is none.
     func moment(_ text: String) throws(AdministrationError) -> Timestamp
+
+    /// A rule as people write it, a line for each thing that it asks for; `.invalid` if it is none.
+    func callerRule(_ text: String) throws(AdministrationError) -> CallerRule
+    /// `rule`, as `callerRule` understands it.
+    func text(_ rule: CallerRule) -> String
 
     /// Makes a change in the name of `actor`. Every change of an admin mount passes here.
     func carryOut(_ change: AdministrativeChange, by actor: AuditActor) throws(AdministrationError)
@@ -41,15 +52,21 @@ package struct SecretSettings: Hashable, Sendable {
     package var validity: Validity
     /// How many versions are kept; nil: as many as the store keeps where nothing is said.
     package var kept: Int?
+    package var callers: CallerRule
+    /// Only of a secret of an owner; in order.
+    package var grants: [Grantee]
 
     package init(
-        displayName: DisplayName, about: Description, delivery: Delivery, validity: Validity, kept: Int?
+        displayName: DisplayName, about: Description, delivery: Delivery, validity: Validity, kept: Int?,
+        callers: CallerRule, grants: [Grantee]
     ) {
         self.displayName = displayName
         self.about = about
         self.delivery = delivery
         self.validity = validity
         self.kept = kept
+        self.callers = callers
+        self.grants = grants
     }
 }
 
@@ -74,22 +91,18 @@ package struct SecretFacts: Sendable {
     package let provider: ProviderName
     package let created: Timestamp
     package let modified: Timestamp
-    package let callers: CallerRule
-    package let grants: [Grantee]
     /// Oldest first.
     package let versions: [Version]
 
     package init(
         id: SecretID, settings: SecretSettings, provider: ProviderName, created: Timestamp,
-        modified: Timestamp, callers: CallerRule, grants: [Grantee], versions: [Version]
+        modified: Timestamp, versions: [Version]
     ) {
         self.id = id
         self.settings = settings
         self.provider = provider
         self.created = created
         self.modified = modified
-        self.callers = callers
-        self.grants = grants
         self.versions = versions
     }
 }
@@ -101,8 +114,8 @@ package enum AdministrativeChange: Sendable {
     /// Only of the secret with this identity: one that was made again meanwhile is another.
     case replaceValue(SecretReference, SecretID, SecretValue)
     case changeSetting(SecretReference, SettingChange)
-    /// A secret of this owner is granted to these, and to nobody else.
-    case replaceGrants(OwnerName, EnvironmentName, [Grantee])
+    /// The rule for all of an algorithm.
+    case replaceCallers(AlgorithmName, CallerRule)
     case deleteSecret(SecretReference)
 }
 
@@ -113,6 +126,9 @@ package enum SettingChange: Hashable, Sendable {
     case notBefore(Timestamp?)
     case expires(Timestamp?)
     case kept(Int)
+    case callers(CallerRule)
+    /// A secret of an owner is granted to these, and to nobody else.
+    case grants([Grantee])
 }
 
 /// Why the store did not do what it was asked. Nothing was changed.

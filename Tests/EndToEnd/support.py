@@ -297,6 +297,14 @@ def wait_until(mount: Path, holds, seconds=30):
             assert left > 0 and poller.poll(left * 1000), "no change came"
 
 
+def forgotten(shows, seconds=20):
+    """Waits until the kernel has dropped what it kept, `shows()`: it is told so a moment after pollers are woken."""
+    deadline = time.monotonic() + seconds
+    while shows():
+        assert time.monotonic() < deadline, "the kernel still shows what has gone"
+        time.sleep(0.01)
+
+
 def wait_for_generation(mount: Path, after: int) -> int:
     """Waits until the mount shows a generation newer than `after`, and answers it."""
     wait_until(mount, lambda: generation(mount) > after)

@@ -88,7 +88,8 @@ def test_a_session_in_the_shell(admin):
 
 def test_a_new_directory_is_a_secret_once_its_value_is_written(admin):
     admin.secret.mkdir()
-    assert sorted(os.listdir(admin.secret)) == ["delivery", "description", "expires", "kept", "name", "not_before", "value"]
+    assert sorted(os.listdir(admin.secret)) == [
+        "callers", "delivery", "description", "expires", "kept", "name", "not_before", "value"]
     assert admin.store.names() == []
     (admin.secret / "value").write_bytes(b"first")
     assert admin.store.names() == [SECRET]
@@ -276,9 +277,11 @@ def test_a_secret_of_an_owner_is_granted_line_by_line(admin):
     admin.store.does("algorithm", "create", "vision/Captions")
     shared = admin.root / "owners/nlp/SHARED_TOKEN"
     shared.mkdir()
-    assert "grants" not in os.listdir(shared)
+    # Granted with its first value, if that is said before.
+    (shared / "grants").write_text("vision/Captions\n")
     (shared / "value").write_bytes(b"shared")
-    assert (shared / "grants").read_text() == ""
+    assert (shared / "grants").read_text() == "vision/Captions\n"
+    assert "SHARED_TOKEN" not in os.listdir(admin.mount)
     (shared / "grants").write_text("vision/Captions\nnlp/*\n")
     assert (shared / "grants").read_text() == "nlp/*\nvision/Captions\n"
     wait_until(admin.mount, lambda: (admin.mount / "SHARED_TOKEN").exists())
@@ -297,7 +300,7 @@ def test_what_others_change_shows_at_once(secret):
     assert (secret.secret / "version").read_text() == "2\n"
     assert (secret.secret / "value").stat().st_size == len(b"by the command line")
     secret.store.create("ANOTHER", b"x")
-    assert sorted(os.listdir(secret.home)) == ["ANOTHER", SECRET]
+    assert sorted(os.listdir(secret.home)) == [".callers", "ANOTHER", SECRET]
     # A writer of a secret that was deleted, and made again, does not write to the new one.
     descriptor = os.open(secret.secret / "value", os.O_WRONLY)
     os.write(descriptor, b"late")

@@ -4,8 +4,8 @@ import json
 import os
 import subprocess
 
+from callers_support import VALUE, cgroups, mount, rule  # noqa: F401 (fixture)
 from support import COMMAND_DEADLINE, empty, environ, needs_root, store  # noqa: F401 (fixtures)
-from test_callers import VALUE, cgroups, mount, rule  # noqa: F401 (fixture)
 
 pytestmark = needs_root
 BASH, DASH = os.path.realpath("/bin/bash"), os.path.realpath("/bin/dash")

@@ -1,6 +1,7 @@
 """The agent: how it starts, ends, dies and hangs, and what its mounts do then."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -25,11 +26,14 @@ EXISTS, UNAVAILABLE, RETRY = 73, 69, 75
 
 
 def ended(pid: int, seconds=30) -> bool:
-    """Waits for the end of a process that is not our child."""
+    """Waits for the end of a process that is not our child, and of all its threads: the first one can be a zombie while
+    others still hold what the process had open."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            process = Path(f"/proc/{pid}")
+            is_zombie = (process / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+            if is_zombie and os.listdir(process / "task") == [str(pid)]:
                 return True
         except (FileNotFoundError, ProcessLookupError):
             return True
@@ -90,6 +94,18 @@ def test_a_dead_mount_is_listed_unmounted_and_mounted_again(store, mount):
     store.does("mount", ALGORITHM, mount)
     assert (mount / "A").read_bytes() == b"value"
     assert store.agents != [agent]
+
+
+def test_a_mount_that_dies_while_it_is_looked_at_is_dead(store, mount):
+    """The kernel then says ECONNABORTED, not ENOTCONN."""
+    agent = store.agent
+    os.kill(agent, signal.SIGKILL)
+    assert ended(agent)
+    aborted = ["strace", "-f", "-o", store.root / "trace", "-P", mount, "-e", "trace=statfs",
+               "-e", "inject=statfs:error=ECONNABORTED"]
+    done = store.does("mounts", "--json", before=aborted)
+    assert "(INJECTED)" in (store.root / "trace").read_text()
+    assert {"mountPoint": str(mount), "state": "dead"} in json.loads(done.output)
 
 
 def test_a_new_agent_starts_beside_the_dead_mounts_of_the_last(store, mount):

@@ -1,5 +1,6 @@
 """No record, no value and no change: the audit log on a disk that is full, read-only, slow, or away."""
 
+import contextlib
 import errno
 import json
 import os
@@ -8,7 +9,7 @@ import threading
 import time
 
 import pytest
-from support import ALGORITHM, empty, needs_root, store, wait_until  # noqa: F401 (fixtures)
+from support import ALGORITHM, COMMAND_DEADLINE, empty, needs_root, store, wait_until  # noqa: F401 (fixtures)
 from test_faults_disk import fill, read_only, small_disk
 
 IO = 74
@@ -113,6 +114,91 @@ def test_an_agent_that_cannot_record_its_start_does_not_start(store):
     (store.state / "audit.log").unlink()
     (store.state / "audit.log").mkdir()
     store.run("agent").failed(IO, "audit.log")
+
+
+@contextlib.contextmanager
+def failing_fsync(store):
+    """The disk does not take what the agent wrote to its audit log; everything else it takes."""
+    log = store.state / "audit.log"
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-p", str(store.agent), "-P", log, "-o", store.root / "trace",
+         "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO"], stderr=subprocess.PIPE)
+    try:
+        # It says so for each thread, and traces from the first one on.
+        assert b"attached" in tracer.stderr.readline()
+        time.sleep(0.3)
+        yield
+    finally:
+        tracer.terminate()
+        tracer.wait(timeout=COMMAND_DEADLINE)
+        tracer.stderr.close()
+    assert "(INJECTED)" in (store.root / "trace").read_text(), "no fsync failed, so nothing was tested"
+
+
+def until(holds, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+# > What the disk did not take is tried again each half second; until it is taken, no open succeeds. — docs/SEMANTICS.md#audit
+@needs_root
+@pytest.mark.parametrize("sync", ["batch", "always"])
+def test_what_the_disk_does_not_take_refuses_opens_until_it_does(store, sync):
+    store.does("audit", "settings", "--audit-sync", sync)
+    store.create("A", b"1")
+    mount = store.mount()
+    assert not refused(mount / "A")
+    held = open(mount / "A", "rb", buffering=0)
+    with failing_fsync(store):
+        if sync == "batch":
+            # What was released before the disk said no is what a power cut may lose.
+            until(lambda: refused(mount / "A"))
+        for _ in range(5):
+            assert refused(mount / "A") and refused(mount / ".environ")
+            time.sleep(0.3)
+        # What needs no record goes on.
+        assert sorted(os.listdir(mount)) == [".environ", ".generation", "A"] and held.read() == b"1"
+        assert ("audit.log" if sync == "batch" else "unaudited") in (store.state / "agent.log").read_text()
+    held.close()
+    # Nobody has to do anything.
+    until(lambda: not refused(mount / "A"))
+    assert not refused(mount / ".environ")
+    store.does("audit", "verify")
+    store.update("A", b"2")
+    wait_until(mount, lambda: (mount / "A").read_bytes() == b"2")
+
+
+@needs_root
+def test_a_change_by_the_admin_mount_that_the_disk_does_not_record_is_not_made(store):
+    store.does("audit", "settings", "--audit-sync", "always")
+    store.create("A", b"1")
+    root = store.folder("admin")
+    store.does("mount", "--admin", root)
+    value = root / "algorithms" / ALGORITHM / "A" / "value"
+    with failing_fsync(store):
+        descriptor = os.open(value, os.O_WRONLY)
+        os.write(descriptor, b"2")
+        with pytest.raises(OSError) as error:
+            os.close(descriptor)
+        assert error.value.errno == errno.EIO
+    assert store.json("secret", "show", ALGORITHM, "A")["version"] == 1
+    value.write_bytes(b"3")
+    assert store.json("secret", "show", ALGORITHM, "A")["version"] == 2
+    store.does("audit", "verify")
+
+
+@needs_root
+def test_a_command_whose_record_the_disk_does_not_take_changes_nothing(store):
+    store.create("A", b"1")
+    before = ["strace", "-f", "-P", store.state / "audit.log", "-o", store.root / "trace",
+              "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO"]
+    store.run("secret", "update", ALGORITHM, "A", input=b"2", before=before).failed(IO, "audit.log", "nothing was changed")
+    assert "(INJECTED)" in (store.root / "trace").read_text()
+    assert store.json("secret", "show", ALGORITHM, "A")["version"] == 1
+    store.update("A", b"3")
+    store.does("audit", "verify")
 
 
 SLOW = r"""

@@ -181,7 +181,7 @@ def test_the_agent_serves_under_what_the_unit_takes_away(installed, store, tmp_p
     assert subprocess.run([*as_other, "cat", other / "A"], capture_output=True, timeout=60).stdout == b"2"
     refused = subprocess.run([*as_other, "head", other / "A"], capture_output=True, timeout=60)
     assert refused.stdout == b"" and b"denied" in refused.stderr
-    # As ExecStop does, outside of the sandbox.
+    # As ExecStop does, outside of the sandbox (test_systemd.py has the real one).
     store.does("agent", "--stop")
     assert agent.wait(timeout=60) == 0, agent.stdout.read()
     assert store.mounts == []

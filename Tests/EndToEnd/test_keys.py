@@ -73,6 +73,33 @@ def test_a_rotation_tells_how_far_it_is_on_a_terminal(store):
         assert b"\r103 of 103 records sealed anew" in terminal.shown
 
 
+def rotate_during(store, work, times=4) -> list[int]:
+    """Rotates while four threads do `work(index)` over and over; answers how often each did it. A fault of theirs is
+    one of the test."""
+    done, faults, counts = threading.Event(), [], [0] * 4
+
+    def run(index):
+        try:
+            while not done.is_set():
+                work(index)
+                counts[index] += 1
+        except BaseException as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(times):
+            store.does("key", "rotate")
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(60)
+    assert not faults, faults
+    return counts
+
+
 def test_a_kept_key_stays_until_resume(store):
     fill(store, 5)
     before = active(store)
@@ -91,29 +118,14 @@ def test_a_mount_serves_every_read_during_rotations_and_keeps_its_files_open(sto
     first = generation(mount)
     held = open(mount / "N7", "rb", buffering=0)
     inode = os.fstat(held.fileno()).st_ino
-    faults, counts, done = [], [0] * 4, threading.Event()
 
-    def read(index):
-        try:
-            while not done.is_set():
-                assert environ(mount) == values
-                name = random.choice(list(values))
-                assert (mount / name).read_bytes() == values[name]
-                counts[index] += 1
-        except Exception as error:
-            faults.append(error)
+    def read(_):
+        assert environ(mount) == values
+        name = random.choice(list(values))
+        assert (mount / name).read_bytes() == values[name]
 
-    readers = [threading.Thread(target=read, args=(index,)) for index in range(4)]
-    for reader in readers:
-        reader.start()
-    try:
-        for _ in range(4):
-            store.does("key", "rotate")
-    finally:
-        done.set()
-        for reader in readers:
-            reader.join(60)
-    assert not faults and all(counts)
+    counts = rotate_during(store, read)
+    assert all(counts)
     assert generation(mount) == first, "a rotation is no change of what the mount shows"
     assert held.read() == values["N7"] and os.stat(mount / "N7").st_ino == inode
     held.close()
@@ -125,29 +137,14 @@ def test_a_mount_serves_every_read_during_rotations_and_keeps_its_files_open(sto
 
 def test_writers_in_other_processes_lose_nothing(store):
     values = fill(store, 30)
-    done, faults = threading.Event(), []
+    rounds = [0] * 4
 
     def write(number):
-        try:
-            round = 0
-            while not done.is_set():
-                store.update(f"N{number}", b"round %d" % round)
-                values[f"N{number}"] = b"round %d" % round
-                round += 1
-        except BaseException as error:
-            faults.append(error)
+        store.update(f"N{number}", b"round %d" % rounds[number])
+        values[f"N{number}"] = b"round %d" % rounds[number]
+        rounds[number] += 1
 
-    writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
-    for writer in writers:
-        writer.start()
-    try:
-        for _ in range(4):
-            store.does("key", "rotate")
-    finally:
-        done.set()
-        for writer in writers:
-            writer.join(60)
-    assert not faults, faults
+    assert all(rotate_during(store, write))
     assert environ(store.mount()) == values
     assert ids(store) == {active(store)}
 

@@ -126,18 +126,7 @@ final class AdminMounts: Sendable {
             state.isClosed = true
             return Array(state.mounts.values)
         }
-        let visible = (try? MountTable.current().ours) ?? []
-        for mount in mounts {
-            if let entry = visible.last(where: { $0.point == mount.request.mountPoint }) {
-                do { try Mounting.detach(entry) } catch {
-                    log.error(
-                        "cannot unmount",
-                        metadata: [
-                            "mount-point": "\(printable(mount.request.mountPoint))", "reason": "\(error)",
-                        ])
-                }
-            }
-            loop.remove(mount.session)
-        }
+        detachVisible(mounts.map(\.request.mountPoint), log)
+        for mount in mounts { loop.remove(mount.session) }
     }
 }

@@ -14,39 +14,11 @@ final class ServedMounts: Sendable {
         let tree: AlgorithmTree
         let session: Session
     }
-    private struct State {
-        var mounts: [Session.ID: Mount] = [:]
-        var byAlgorithm: [AlgorithmName: Set<Session.ID>] = [:]
-        var isClosed = false
-
-        /// The algorithms that are mounted and may show something else.
-        func affected(_ affected: AffectedMounts) -> Set<AlgorithmName> {
-            let mounted = Set(byAlgorithm.keys)
-            guard case .some(let parts) = affected else { return mounted }
-            var names: Set<AlgorithmName> = []
-            for part in parts {
-                switch part {
-                case .algorithm(let name): names.insert(name)
-                case .owner(let owner): names.formUnion(mounted.filter { $0.owner == owner.text })
-                case .shared(let secret): names.formUnion(dependents(of: secret))
-                }
-            }
-            return names.intersection(mounted)
-        }
-
-        private func dependents(of secret: SharedSecret) -> [AlgorithmName] {
-            byAlgorithm.compactMap { name, sessions in
-                let tree = sessions.first.flatMap { mounts[$0]?.tree }
-                return tree?.dependsOn(secret) ?? false ? name : nil
-            }
-        }
-    }
-
     private let store: SecretStore
     private let trail: any AuditTrail
     private let loop: SessionLoop
     private let log: Logger
-    private let state = Mutex(State())
+    private let state = Mutex(ServedMountTable())
     /// Of the threads that refresh: the one that follows storage, commands, the clock.
     private let turn = Mutex(())
     private let alarm = Mutex<ViewAlarm?>(nil)
@@ -245,19 +217,7 @@ final class ServedMounts: Sendable {
             state.isClosed = true
             return Array(state.mounts.values)
         }
-        let visible = (try? MountTable.current().ours) ?? []
-        for mount in mounts {
-            let entry = visible.last { $0.point == mount.request.mountPoint }
-            if !mount.request.isPrivate, let entry {
-                do {
-                    try Mounting.detach(entry)
-                } catch {
-                    log.error(
-                        "cannot unmount",
-                        metadata: ["mount-point": "\(printable(entry.point))", "reason": "\(error)"])
-                }
-            }
-            loop.remove(mount.session)
-        }
+        detachVisible(mounts.filter { !$0.request.isPrivate }.map(\.request.mountPoint), log)
+        for mount in mounts { loop.remove(mount.session) }
     }
 }

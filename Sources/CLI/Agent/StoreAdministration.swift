@@ -20,6 +20,9 @@ struct StoreAdministration: Administration {
     func hasAlgorithm(_ name: AlgorithmName) throws(AdministrationError) -> Bool {
         try asking { () throws(StoreError) in try store.hasAlgorithm(name) }
     }
+    func callers(of algorithm: AlgorithmName) throws(AdministrationError) -> CallerRule {
+        try asking { () throws(StoreError) in try store.algorithm(algorithm).0.callers }
+    }
     func secrets(of home: SecretHome) throws(AdministrationError) -> [EnvironmentName] {
         try asking { () throws(StoreError) in try store.secretNames(of: home) }
     }
@@ -33,6 +36,13 @@ struct StoreAdministration: Administration {
             throw AdministrationError(.invalid, "it is not a moment that is understood", remedy: error.hint)
         }
     }
+
+    func callerRule(_ text: String) throws(AdministrationError) -> CallerRule {
+        do { return try CallerLines.rule(text) } catch {
+            throw AdministrationError(.invalid, error.message, remedy: error.hint)
+        }
+    }
+    func text(_ rule: CallerRule) -> String { CallerLines.text(rule) }
 
     // MARK: Changing
 
@@ -66,22 +76,25 @@ struct StoreAdministration: Administration {
             let new = NewSecret(
                 name: secret.name, displayName: settings.displayName, about: settings.about,
                 delivery: settings.delivery, value: value, validity: settings.validity,
-                kept: try settings.kept.map(checked) ?? Secret.keptVersions)
+                kept: try settings.kept.map(checked) ?? Secret.keptVersions, callers: settings.callers,
+                grants: settings.grants)
             try store.createSecrets([new], of: secret.home, by: actor)
         case .replaceValue(let secret, let id, let value):
             var update = SecretUpdate(value: value)
             update.ifSecret = id
             try store.updateSecret(secret.name, of: secret.home, update, by: actor)
-        case .changeSetting(let secret, let setting):
-            let update = try update(setting, of: secret)
-            try store.updateSecret(secret.name, of: secret.home, update, by: actor)
-        case .replaceGrants(let owner, let name, let grantees):
-            try store.replaceGrants(of: name, of: owner, by: grantees, by: actor)
+        case .changeSetting(let secret, let setting): try attempt(setting, of: secret, by: actor)
+        case .replaceCallers(let algorithm, let rule):
+            // What somebody writes back as it was read is no change.
+            guard try store.algorithm(algorithm).0.callers != rule else { return }
+            try store.updateAlgorithm(algorithm) { $0.callers = rule }
         case .deleteSecret(let secret): try store.deleteSecret(secret.name, of: secret.home)
         }
     }
 
-    private func update(_ setting: SettingChange, of secret: SecretReference) throws -> SecretUpdate {
+    private func attempt(
+        _ setting: SettingChange, of secret: SecretReference, by actor: Actor
+    ) throws {
         var update = SecretUpdate()
         switch setting {
         case .displayName(let name): update.displayName = name
@@ -94,8 +107,19 @@ struct StoreAdministration: Administration {
         case .expires(let moment):
             let old = try store.secret(secret.name, of: secret.home).validity
             update.validity = try check(Validity(notBefore: old.notBefore, expires: moment))
+        case .callers(let rule):
+            guard try store.secret(secret.name, of: secret.home).callers != rule else { return }
+            try store.updateCallers(ofSecret: secret.name, of: secret.home, by: actor) { $0 = rule }
+            return
+        case .grants(let grantees):
+            guard case .owner(let owner) = secret.home else {
+                throw AdministrationError(.notPermitted, "only a secret of an owner is granted")
+            }
+            guard try store.secret(secret.name, of: secret.home).grants != grantees else { return }
+            try store.replaceGrants(of: secret.name, of: owner, by: grantees, by: actor)
+            return
         }
-        return update
+        try store.updateSecret(secret.name, of: secret.home, update, by: actor)
     }
 
     private func checked(_ kept: Int) throws(AdministrationError) -> Int {
@@ -128,9 +152,9 @@ extension SecretFacts {
             id: secret.id,
             settings: SecretSettings(
                 displayName: secret.displayName, about: secret.about, delivery: secret.delivery,
-                validity: secret.validity, kept: secret.kept),
+                validity: secret.validity, kept: secret.kept, callers: secret.callers,
+                grants: secret.grants),
             provider: secret.provider, created: secret.created, modified: secret.modified,
-            callers: secret.callers, grants: secret.grants,
             versions: secret.versions.map {
                 Version(version: $0.version, count: $0.count, created: $0.created, actor: $0.actor)
             })

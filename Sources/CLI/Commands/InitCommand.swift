@@ -17,17 +17,11 @@ struct InitCommand: ParsableCommand {
               secretfs init --credential secretfs-root-key --root-key-file root.key
             """)
     @OptionGroup var state: StateOptions
-    @Flag(help: "Derive the root key from a passphrase (scrypt), asked for or from --passphrase-file.")
-    var passphrase = false
-    @Option(
-        help: ArgumentHelp(
-            "Take the root key from the systemd credential of this name; --root-key-file names it for this once.",
-            valueName: "name"))
-    var credential: String?
+    @OptionGroup var rootKey: RootKeyOptions
 
     func run() throws {
         let directory = try state.directory
-        let new = NewRootKey(options: state, passphrase: passphrase, credential: credential)
+        let new = rootKey.new(state)
         try new.check()
         guard try !SealedStore.exists(at: directory.path) else {
             throw StoreError.exists(path: directory.path)

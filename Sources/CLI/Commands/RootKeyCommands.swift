@@ -103,18 +103,12 @@ struct RootKeyCommand: ParsableCommand {
                 """)
         @OptionGroup var state: StateOptions
         @OptionGroup var current: CurrentOptions
-        @Flag(help: "Derive the root key from a passphrase (scrypt), asked for or from --passphrase-file.")
-        var passphrase = false
-        @Option(
-            help: ArgumentHelp(
-                "Take the root key from the systemd credential of this name; --root-key-file names it for this once.",
-                valueName: "name"))
-        var credential: String?
+        @OptionGroup var rootKey: RootKeyOptions
 
         func run() throws {
-            let new = NewRootKey(options: state, passphrase: passphrase, credential: credential)
+            let new = rootKey.new(state)
             try new.check()
-            guard passphrase || credential != nil || state.rootKeyFile != nil else {
+            guard new.passphrase || new.credential != nil || state.rootKeyFile != nil else {
                 throw Failure(
                     .usage, "where should the root key be?",
                     hint: "--root-key-file FILE, --passphrase or --credential NAME")
@@ -122,7 +116,7 @@ struct RootKeyCommand: ParsableCommand {
             let options = current.options(state)
             let unlocked = try options.unlock()
             let before = unlocked.sealed.source
-            if credential == nil, let file = unlocked.file, file.path == state.rootKeyFile.map(absolute),
+            if new.credential == nil, let file = unlocked.file, file.path == state.rootKeyFile.map(absolute),
                 before == .file(path: file.path)
             {
                 throw Failure(

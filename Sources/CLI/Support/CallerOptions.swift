@@ -1,10 +1,13 @@
 import FoundationEssentials
 import Glibc
 import Secrets
+import Synchronization
 
 /// Rules about callers as they are written on the command line.
 enum CallerText {
-    private static let hashMark = "@sha256:"
+    static let hashMark = "@sha256:"
+    /// getpwnam(3) answers all threads in one place.
+    private static let names = Mutex(())
 
     /// A number, or the name of a user.
     static func user(_ text: String) throws(Failure) -> UInt32 {
@@ -20,7 +23,7 @@ enum CallerText {
         _ text: String, _ kind: String, _ named: (String) -> UInt32?
     ) throws(Failure) -> UInt32 {
         let isNumber = !text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
-        let found = isNumber ? UInt32(text) : text.isEmpty ? nil : named(text)
+        let found = isNumber ? UInt32(text) : text.isEmpty ? nil : names.withLock { _ in named(text) }
         // The largest number stands for none in the kernel.
         guard let found, found != .max else {
             throw Failure(
@@ -33,11 +36,16 @@ enum CallerText {
     }
 
     /// `/path` or `/path@sha256:HEX`.
-    static func executable(_ text: String) throws(Failure) -> CallerRule.Executable {
+    ///
+    /// - Parameter looking: whether to look where the path leads here. The agent must not: it may be into one of its
+    ///   own mounts.
+    static func executable(
+        _ text: String, looking: Bool = true
+    ) throws(Failure) -> CallerRule.Executable {
         guard let mark = text.ranges(of: hashMark).last else {
             try checkPath(text, "program")
             guard text != "/" else { throw Failure(.badInput, "“/” is not a program") }
-            try checkIsNoLink(text)
+            if looking { try checkIsNoLink(text) }
             return CallerRule.Executable(path: text, sha256: nil)
         }
         let path = String(text[..<mark.lowerBound])

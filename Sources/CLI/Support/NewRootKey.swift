@@ -1,6 +1,22 @@
+import ArgumentParser
 import FoundationEssentials
 import Secrets
 import Store
+
+/// Where a root key is to be, besides a file.
+struct RootKeyOptions: ParsableArguments {
+    @Flag(help: "Derive the root key from a passphrase (scrypt), asked for or from --passphrase-file.")
+    var passphrase = false
+    @Option(
+        help: ArgumentHelp(
+            "Take the root key from the systemd credential of this name; --root-key-file names it for this once.",
+            valueName: "name"))
+    var credential: String?
+
+    func new(_ state: StateOptions) -> NewRootKey {
+        NewRootKey(options: state, passphrase: passphrase, credential: credential)
+    }
+}
 
 /// The root key that a store is to have, as options name it; for `init` and `root-key`.
 struct NewRootKey {

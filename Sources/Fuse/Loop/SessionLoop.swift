@@ -56,13 +56,15 @@ package final class SessionLoop: Sendable {
             let worker = workers.min {
                 $0.load.load(ordering: .relaxed) < $1.load.load(ordering: .relaxed)
             }
-            guard let worker else { throw .stopped }
+            guard let worker else {
+                Self.close(descriptor, keeper)
+                throw .stopped
+            }
             return try add(descriptor, keeper, tree, to: worker, onEnd)
         }
         let worker: Worker
         do { worker = try own.start(notifier: notifier) } catch {
-            close(descriptor)
-            if let keeper { close(keeper) }
+            Self.close(descriptor, keeper)
             throw error
         }
         do {
@@ -74,6 +76,11 @@ package final class SessionLoop: Sendable {
             worker.post(.stop)
             throw error
         }
+    }
+
+    private static func close(_ descriptor: Int32, _ keeper: Int32?) {
+        Glibc.close(descriptor)
+        if let keeper { Glibc.close(keeper) }
     }
 
     private func add(

@@ -18,7 +18,9 @@ package enum MountHealth: Sendable {
         let thread = try? Thread(named: "mount-health") {
             var found = statvfs()
             let result = unsafe statvfs(point, &found)
-            let health: MountHealth = result == 0 || errno != ENOTCONN ? .answers : .dead
+            // ECONNABORTED: it went while it was asked.
+            let isDead = result != 0 && (errno == ENOTCONN || errno == ECONNABORTED)
+            let health: MountHealth = isDead ? .dead : .answers
             answer.health.withLock { $0 = health }
             answer.bell.ring()
         }

@@ -132,11 +132,7 @@ extension fuse_lowlevel_ops {
         }
         unsafe readdir = { request, _, count, offset, info in
             let handle = unsafe HandleID(rawValue: info?.pointee.fh ?? 0)
-            // The kernel names an owner of locks with what a process reads, and none with what it reads for its
-            // page cache: for a mapping (fuse_send_read and fuse_do_readfolio in fs/fuse/file.c).
-            let isForCache = unsafe info?.pointee.lock_owner ?? 0 == 0
             unsafe answer(request) { request throws(Refusal) in
-                if isForCache, !request.access.tree.mayBeCached(handle) { throw .denied }
                 guard let offset = UInt64(exactly: offset) else { throw .invalid }
                 try sendDirectory(handle, after: offset, count: count, to: request)
                 return .sent

@@ -98,6 +98,13 @@ extension fuse_lowlevel_ops {
     }
 
     private mutating func answerNames() {
+        unsafe lookup = { request, parent, name in
+            unsafe change(request) { request, tree throws(Refusal) in
+                try unsafe withName(name) { name throws(Refusal) in
+                    .entry(try tree.lookUp(name, in: NodeID(rawValue: parent), by: request.caller))
+                }
+            }
+        }
         unsafe mkdir = { request, directory, name, _ in
             unsafe change(request) { request, tree throws(Refusal) in
                 try unsafe withName(name) { name throws(Refusal) in

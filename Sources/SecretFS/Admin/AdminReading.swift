@@ -85,18 +85,21 @@ extension AdminTree {
         case .home(let home):
             let stored = try asking { () throws(AdministrationError) in try store.secrets(of: home) }
             let drafts = state.withLock { $0.drafts.keys.filter { $0.home == home }.map(\.name) }
-            return Set(stored + drafts).sorted().map {
-                ($0.text, .secret(SecretReference(home: home, name: $0)))
+            let secrets = Set(stored + drafts).sorted().map {
+                ($0.text, Place.secret(SecretReference(home: home, name: $0)))
             }
+            guard case .algorithm(let algorithm) = home else { return secrets }
+            state.withLock { $0.showAll(in: place) }
+            return [(Place.ruleName, .rule(algorithm))] + secrets
         case .secret(let secret): return try names(of: secret)
-        case .file, .temporary: throw .notDirectory
+        case .rule, .file, .temporary: throw .notDirectory
         }
     }
 
     private func names(of secret: SecretReference) throws(Refusal) -> [(String, Place)] {
         let known = try secretState(secret)
         let temporaries = state.withLock { state in
-            state.hidden[secret] = nil
+            state.showAll(in: .secret(secret))
             return state.temporaries[secret] ?? [:]
         }
         let files = SecretFile.allCases.filter { has($0, secret, known) }
@@ -126,7 +129,7 @@ extension AdminTree {
     package func extendedAttribute(_ name: Span<UInt8>, of node: NodeID) throws(Refusal) -> [UInt8] {
         guard let known = try described(node) else { throw .noAttribute }
         for attribute in Self.attributes where name.equals(Self.namespace + attribute.name) {
-            guard let text = SecretTexts.text(attribute.file, of: known) else { throw .noAttribute }
+            guard let text = SecretTexts.text(attribute.file, of: known, store) else { throw .noAttribute }
             return Array(text.utf8.dropLast())
         }
         throw .noAttribute
@@ -134,7 +137,7 @@ extension AdminTree {
 
     package func extendedAttributeNames(of node: NodeID) throws(Refusal) -> [UInt8] {
         guard let known = try described(node) else { return [] }
-        return Self.attributes.filter { SecretTexts.text($0.file, of: known) != nil }
+        return Self.attributes.filter { SecretTexts.text($0.file, of: known, store) != nil }
             .flatMap { Array((Self.namespace + $0.name).utf8) + [0] }
     }
 

@@ -12,7 +12,9 @@ struct AdminState {
     /// Owners without an algorithm: made with mkdir, or their last algorithm was just deleted here.
     var emptyOwners: Set<OwnerName> = []
     /// Files that were unlinked; back with the next listing.
-    var hidden: [SecretReference: Set<SecretFile>] = [:]
+    var hidden: Set<Place> = []
+    /// Files that came with a directory, and which process made that, when: see `makeUnseen`.
+    private var unseen: [Place: (maker: Int32, since: Int64)] = [:]
     var temporaries: [SecretReference: [String: TemporaryFile]] = [:]
 
     /// Drafts, and owners without an algorithm, together.
@@ -49,8 +51,9 @@ struct AdminState {
     mutating func lookUp(_ place: Place) -> NodeID {
         let now = Timestamp.now().seconds
         if !retries.isEmpty { retries = retries.filter { abs(now - $0.value.seconds) < Self.retrySeconds } }
-        if case .file(let secret, let file) = place, !retries.isEmpty || isWritten(secret, file) {
-            nodes.renew(place)
+        switch place {
+        case .file, .rule: if !retries.isEmpty || isWritten(place) { nodes.renew(place) }
+        default: break
         }
         return nodes.lookUp(place)
     }
@@ -67,10 +70,10 @@ struct AdminState {
         return true
     }
 
-    private func isWritten(_ secret: SecretReference, _ file: SecretFile) -> Bool {
+    private func isWritten(_ place: Place) -> Bool {
         files.values.contains { open in
             guard case .writing(let writing) = open else { return false }
-            return writing.secret == secret && writing.file == file
+            return writing.place == place
         }
     }
 
@@ -84,10 +87,44 @@ struct AdminState {
 
     var temporaryCount: Int { temporaries.values.reduce(0) { $0 + $1.count } }
 
+    /// What was unlinked in `directory` is there again.
+    mutating func showAll(in directory: Place) {
+        if !hidden.isEmpty { hidden = hidden.filter { $0.parent != directory } }
+        if !unseen.isEmpty { unseen = unseen.filter { $0.key.parent != directory } }
+    }
+
+    private static let maximumUnseen = 10_000
+    private static let unseenSeconds: Int64 = 60
+
+    /// A directory is empty for the process that has just made it, until it makes the files or lists them: cp -a
+    /// makes each with O_EXCL in a directory that it made itself.
+    mutating func makeUnseen(_ files: [Place], for maker: Int32) {
+        guard maker > 0 else { return }
+        if unseen.count + files.count > Self.maximumUnseen { unseen = [:] }
+        let now = Timestamp.now().seconds
+        for file in files { unseen[file] = (maker, now) }
+    }
+
+    /// The process for which `place` is not there yet. A secret that is in the store is there for everybody.
+    func maker(ofUnseen place: Place) -> Int32? {
+        guard let (maker, since) = unseen[place], abs(Timestamp.now().seconds - since) < Self.unseenSeconds
+        else { return nil }
+        if case .file(let secret, _) = place, drafts[secret] == nil { return nil }
+        return maker
+    }
+
+    func isHidden(_ place: Place) -> Bool { hidden.contains(place) || maker(ofUnseen: place) != nil }
+
+    /// It is there, for everybody.
+    mutating func show(_ place: Place) {
+        hidden.remove(place)
+        unseen[place] = nil
+    }
+
     /// The secret is gone from the store: so is what this mount kept beside it.
     mutating func forget(_ secret: SecretReference) {
         drafts[secret] = nil
-        hidden[secret] = nil
+        showAll(in: .secret(secret))
         for file in temporaries.removeValue(forKey: secret)?.values ?? [:].values { file.remove() }
     }
 }
@@ -101,11 +138,10 @@ enum AdminFile: Sendable {
     case listing([DirectoryEntry])
 }
 
-/// A file of a secret that is open for writing.
+/// A file of a secret, or an algorithm's rule, that is open for writing.
 struct Writing: Sendable {
-    let secret: SecretReference
-    let file: SecretFile
-    /// The secret that was there when it was opened; nil: none yet.
+    let place: Place
+    /// The secret that was there when it was opened; nil: none yet, or it is a rule.
     let id: SecretID?
     /// Who opened it: what is written is their change.
     let actor: AuditActor

@@ -36,106 +36,7 @@ package final class AdminTree: WritableTree {
         self.onProblem = onProblem
     }
 
-    // MARK: Names
-
-    package func lookUp(_ name: Span<UInt8>, in directory: NodeID) throws(Refusal) -> Node {
-        try entered(try find(try text(name), in: try place(directory)))
-    }
-
-    /// The node of `place`, with one more lookup.
-    func entered(_ place: Place) throws(Refusal) -> Node {
-        var node = try describe(place)
-        node.id = state.withLock { $0.lookUp(place) }
-        return node
-    }
-
-    func place(_ node: NodeID) throws(Refusal) -> Place {
-        guard let place = state.withLock({ $0.nodes.place(of: node) }) else { throw .stale }
-        return place
-    }
-
-    /// Names are UTF-8 here; no other can exist.
-    func text(_ name: Span<UInt8>) throws(Refusal) -> String {
-        var bytes: [UInt8] = []
-        for index in name.indices { bytes.append(name[index]) }
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw .invalid }
-        return text
-    }
-
-    /// - Throws: `.notFound`.
-    func find(_ name: String, in directory: Place) throws(Refusal) -> Place {
-        switch directory {
-        case .root:
-            if name == "algorithms" { return .algorithms }
-            if name == "owners" { return .owners }
-        case .algorithms:
-            if let owner = try? OwnerName(name), try hasOwner(owner) { return .owner(owner) }
-        case .owners:
-            if let owner = try? OwnerName(name),
-                try asking({ () throws(AdministrationError) in try store.hasOwner(owner) })
-            {
-                return .home(.owner(owner))
-            }
-        case .owner(let owner):
-            if let algorithm = try? AlgorithmName("\(owner)/\(name)"),
-                try asking({ () throws(AdministrationError) in try store.hasAlgorithm(algorithm) })
-            {
-                return .home(.algorithm(algorithm))
-            }
-        case .home(let home):
-            guard let name = try? EnvironmentName(name) else { break }
-            let secret = SecretReference(home: home, name: name)
-            _ = try secretState(secret)
-            return .secret(secret)
-        case .secret(let secret): return try find(name, of: secret)
-        case .file, .temporary: throw .notDirectory
-        }
-        throw .notFound
-    }
-
-    private func find(_ name: String, of secret: SecretReference) throws(Refusal) -> Place {
-        let known = try secretState(secret)
-        let (hidden, temporary) = state.withLock { state in
-            (state.hidden[secret] ?? [], state.temporaries[secret]?[name])
-        }
-        if let temporary { return .temporary(secret, temporary) }
-        guard let file = SecretFile(rawValue: name), !hidden.contains(file), has(file, secret, known) else {
-            throw .notFound
-        }
-        return .file(secret, file)
-    }
-
-    /// Whether the directory of `secret` has `file` at all.
-    func has(_ file: SecretFile, _ secret: SecretReference, _ known: SecretState) -> Bool {
-        if case .grants = file, case .algorithm = secret.home { return false }
-        if case .draft = known { return file.isOfDrafts }
-        return true
-    }
-
-    func hasOwner(_ owner: OwnerName) throws(Refusal) -> Bool {
-        let isInStore = try asking { () throws(AdministrationError) in try store.hasOwner(owner) }
-        return state.withLock { state in
-            if isInStore { state.emptyOwners.remove(owner) }
-            return isInStore || state.emptyOwners.contains(owner)
-        }
-    }
-
-    /// - Throws: `.notFound`.
-    func secretState(_ secret: SecretReference) throws(Refusal) -> SecretState {
-        do {
-            let facts = try store.secret(secret)
-            state.withLock { $0.drafts[secret] = nil }
-            return .stored(facts)
-        } catch  where error.reason == .missing {
-            return try state.withLock { state throws(Refusal) in
-                if let draft = state.drafts[secret] { return .draft(draft) }
-                state.forget(secret)
-                throw .notFound
-            }
-        } catch {
-            throw refused(error, at: .secret(secret))
-        }
-    }
+    // MARK: Callers
 
     /// The caller's thread as our /proc knows it; 0 if it cannot.
     func thread(of caller: Caller) -> Int32 { knowsThreads ? caller.thread : 0 }
@@ -187,33 +88,47 @@ package final class AdminTree: WritableTree {
     /// Everything but its number. Nothing is valid for any time: each use asks again.
     func describe(_ place: Place) throws(Refusal) -> Node {
         switch place {
-        case .file(let secret, let file): return try describe(file, of: secret)
-        case .temporary(_, let file):
-            return node(.file, 0o600, UInt64(file.buffer.count), file.modified)
-        case .secret(let secret):
-            let facts = try secretState(secret).facts
-            return node(.directory, 0o700, 0, facts?.modified ?? began)
-        default: return node(.directory, 0o700, 0, began)
+        case .file(let secret, let file): return try describe(place, file, of: secret)
+        case .rule: return node(place, try content(of: place).text.count, began)
+        case .temporary(_, let file): return node(place, file.buffer.count, file.modified)
+        case .secret(let secret): return node(place, 0, try secretState(secret).facts?.modified ?? began)
+        default: return node(place, 0, began)
         }
     }
 
-    private func describe(_ file: SecretFile, of secret: SecretReference) throws(Refusal) -> Node {
-        let known = try secretState(secret)
-        guard has(file, secret, known) else { throw .notFound }
-        let newest = known.facts?.versions.last
-        guard file != .value else {
-            return node(.file, file.permissions, UInt64(newest?.count ?? 0), newest?.created ?? began)
-        }
-        let count = SecretTexts.text(file, of: known)?.utf8.count ?? 0
-        return node(.file, file.permissions, UInt64(count), known.facts?.modified ?? began)
+    private func describe(
+        _ place: Place, _ file: SecretFile, of secret: SecretReference
+    ) throws(Refusal) -> Node {
+        let (text, known) = try content(of: place)
+        guard file == .value else { return node(place, text.count, known?.facts?.modified ?? began) }
+        let newest = known?.facts?.versions.last
+        return node(place, newest?.count ?? 0, newest?.created ?? began)
     }
 
-    private func node(
-        _ kind: Node.Kind, _ permissions: UInt16, _ size: UInt64, _ modified: Timestamp
-    ) -> Node {
+    private func node(_ place: Place, _ size: Int, _ modified: Timestamp) -> Node {
         Node(
-            id: PlaceNodes.unknown, kind: kind, permissions: permissions, uid: uid, gid: gid, size: size,
+            id: PlaceNodes.unknown, kind: place.isDirectory ? .directory : .file,
+            permissions: place.permissions, uid: uid, gid: gid, size: UInt64(size),
             modified: (modified.seconds, modified.nanoseconds), nameValidity: 0, attributeValidity: 0)
+    }
+
+    /// What a file of a secret, or an algorithm's rule, says; of `value` nothing.
+    ///
+    /// - Returns: the text, and the secret that it is of.
+    /// - Throws: `.notFound`.
+    func content(of place: Place) throws(Refusal) -> (text: [UInt8], secret: SecretState?) {
+        switch place {
+        case .file(let secret, let file):
+            let known = try secretState(secret)
+            guard has(file, secret, known) else { throw .notFound }
+            return (Array((SecretTexts.text(file, of: known, store) ?? "").utf8), known)
+        case .rule(let algorithm):
+            let rule = try asking(at: place) { () throws(AdministrationError) in
+                try store.callers(of: algorithm)
+            }
+            return (Array(store.text(rule).utf8), nil)
+        default: throw .isDirectory
+        }
     }
 }
 

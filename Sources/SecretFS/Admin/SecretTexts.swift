@@ -5,7 +5,7 @@ enum SecretTexts {
     static let never = "never"
 
     /// - Returns: nil where a secret without a value has no such file.
-    static func text(_ file: SecretFile, of secret: SecretState) -> String? {
+    static func text(_ file: SecretFile, of secret: SecretState, _ store: any Administration) -> String? {
         let settings = secret.settings
         switch file {
         case .value: return nil
@@ -15,13 +15,14 @@ enum SecretTexts {
         case .notBefore: return line(settings.validity.notBefore?.description ?? never)
         case .expires: return line(settings.validity.expires?.description ?? never)
         case .kept: return line(settings.kept.map(String.init) ?? "")
+        case .callers: return store.text(settings.callers)
+        case .grants: return lines(settings.grants.map(\.description))
         default: return secret.facts.flatMap { text(file, of: $0) }
         }
     }
 
     private static func text(_ file: SecretFile, of facts: SecretFacts) -> String? {
         switch file {
-        case .grants: return lines(facts.grants.map(\.description))
         case .provider: return line(facts.provider.text)
         case .version: return facts.versions.last.map { line($0.version.description) }
         case .versions:
@@ -29,8 +30,7 @@ enum SecretTexts {
         case .created: return line(facts.created.description)
         case .modified: return line(facts.modified.description)
         case .modifiedBy: return facts.versions.last.map { line($0.actor.text) }
-        case .callers: return lines(facts.callers.lines)
-        case .value, .name, .description, .delivery, .notBefore, .expires, .kept: return nil
+        default: return nil
         }
     }
 
@@ -59,6 +59,8 @@ enum SecretTexts {
                     throw AdministrationError(.invalid, "the number of kept versions is a number")
                 }
                 return .kept(kept)
+            case .callers: return .callers(try store.callerRule(text))
+            case .grants: return .grants(try grants(text))
             default: throw AdministrationError(.notPermitted, "it cannot be written")
             }
         } catch let error as AdministrationError {
@@ -77,7 +79,7 @@ enum SecretTexts {
         text.isEmpty || text == never ? nil : try store.moment(text)
     }
 
-    static func grants(_ text: String) throws(AdministrationError) -> [Grantee] {
+    private static func grants(_ text: String) throws(AdministrationError) -> [Grantee] {
         var grantees: Set<Grantee> = []
         for line in text.split(separator: "\n") {
             do { grantees.insert(try Grantee(String(line))) } catch {
@@ -108,27 +110,13 @@ enum SecretState: Sendable {
     }
 }
 
-extension CallerRule {
-    /// A kind and what it must match, each.
-    fileprivate var lines: [String] {
-        uids.map { "uid \($0)" } + gids.map { "gid \($0)" }
-            + executables.map { executable in
-                let digits = (executable.sha256 ?? []).map { byte in
-                    (byte < 16 ? "0" : "") + String(byte, radix: 16)
-                }
-                let hash = digits.isEmpty ? "" : "@sha256:" + digits.joined()
-                return "executable \(printable(executable.path))\(hash)"
-            }
-            + cgroups.map { "cgroup \(printable($0))" }
-    }
-}
-
 extension SecretSettings {
     /// What a secret has where nothing was said.
     init(of name: EnvironmentName) throws(NameError) {
         self.init(
             displayName: try DisplayName(String(name.text.prefix(DisplayName.maximumCount))),
-            about: try Description(""), delivery: .env, validity: .always, kept: nil)
+            about: try Description(""), delivery: .env, validity: .always, kept: nil,
+            callers: .anyone, grants: [])
     }
 
     mutating func apply(_ change: SettingChange) {
@@ -139,6 +127,8 @@ extension SecretSettings {
         case .notBefore(let moment): validity = Validity(notBefore: moment, expires: validity.expires)
         case .expires(let moment): validity = Validity(notBefore: validity.notBefore, expires: moment)
         case .kept(let count): kept = count
+        case .callers(let rule): callers = rule
+        case .grants(let grantees): grants = grantees
         }
     }
 }

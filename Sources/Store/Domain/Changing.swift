@@ -11,11 +11,17 @@ package struct NewSecret: Sendable {
     package let validity: Validity
     /// In `Secret.keptVersionsRange`.
     package let kept: Int
+    package let callers: CallerRule
+    /// Only of a secret of an owner.
+    package let grants: [Grantee]
 
     package init(
         name: EnvironmentName, displayName: DisplayName, about: Description, delivery: Delivery,
-        value: SecretValue, validity: Validity = .always, kept: Int = Secret.keptVersions
+        value: SecretValue, validity: Validity = .always, kept: Int = Secret.keptVersions,
+        callers: CallerRule = .anyone, grants: [Grantee] = []
     ) {
+        self.callers = callers
+        self.grants = grants
         self.validity = validity
         self.kept = kept
         self.name = name
@@ -149,8 +155,9 @@ extension SecretStore {
                 write.tells(.secretUpdate, changed, version: changed.current.version)
                 made.append(changed)
             } else {
-                let new = try addSecret(secret, &write)
+                let new = try addSecret(secret, to: home, &write)
                 write.tells(.secretCreate, new, version: .first)
+                for grantee in new.grants { write.tells(.secretGrant, new, "to \(grantee)") }
                 made.append(new)
             }
         }

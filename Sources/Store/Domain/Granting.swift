@@ -74,6 +74,14 @@ extension SecretStore {
         }
     }
 
+    /// Grants a secret that is about to be made.
+    func grant(
+        _ grantees: [Grantee], of secret: inout Secret, _ owner: OwnerName, _ write: inout Write
+    ) throws(StoreError) {
+        for grantee in grantees { try check(grantee, of: owner) }
+        try add(grantees, to: &secret, of: owner, &write)
+    }
+
     private func add(
         _ grantees: [Grantee], to secret: inout Secret, of owner: OwnerName, _ write: inout Write
     ) throws(StoreError) {

@@ -102,16 +102,21 @@ extension SecretStore {
         throw .needsFileDelivery(name, reason: reason)
     }
 
-    func addSecret(_ new: NewSecret, _ write: inout Write) throws(StoreError) -> Secret {
+    func addSecret(
+        _ new: NewSecret, to home: SecretHome, _ write: inout Write
+    ) throws(StoreError) -> Secret {
         let now = Timestamp.now()
-        let secret = Secret(
+        var secret = Secret(
             name: new.name, id: write.newID(), displayName: new.displayName, about: new.about,
             provider: .internal,
             delivery: new.delivery, created: now, modified: now, kept: new.kept,
-            validity: new.validity,
+            validity: new.validity, callers: new.callers,
             versions: [
                 VersionInfo(version: .first, count: new.value.count, created: now, actor: write.actor)
             ])
+        if case .owner(let owner) = home, !new.grants.isEmpty {
+            try grant(new.grants, of: &secret, owner, &write)
+        }
         let key = write.key(of: new.name)
         write.conditions.append(.absent(key))
         write.changes.append(.put(key, try seal(metadata: secret.encoded(), under: key, &write.random)))

@@ -11,11 +11,11 @@ final class MemoryAdministration: Administration {
         var id = SecretID()
         var settings: SecretSettings
         var values: [(SecretValue, Actor)]
-        var grants: [Grantee] = []
     }
     struct Contents: Sendable {
         var algorithms: Set<AlgorithmName> = []
         var secrets: [SecretReference: Kept] = [:]
+        var rules: [AlgorithmName: CallerRule] = [:]
         var denials: [SecretReference] = []
         var failure: AdministrationError?
     }
@@ -53,8 +53,23 @@ final class MemoryAdministration: Administration {
         }
         return SecretFacts(
             id: kept.id, settings: kept.settings, provider: .internal, created: moment, modified: moment,
-            callers: .anyone, grants: kept.grants, versions: versions)
+            versions: versions)
     }
+
+    func callers(of algorithm: AlgorithmName) throws(AdministrationError) -> CallerRule {
+        guard contents.withLock({ $0.algorithms.contains(algorithm) }) else {
+            throw AdministrationError(.missing, "no \(algorithm)")
+        }
+        return contents.withLock { $0.rules[algorithm] } ?? .anyone
+    }
+    /// Users by number, one a line.
+    func callerRule(_ text: String) throws(AdministrationError) -> CallerRule {
+        let lines = text.split(separator: "\n")
+        let uids = lines.compactMap { $0.hasPrefix("uid ") ? UInt32($0.dropFirst(4)) : nil }
+        guard uids.count == lines.count else { throw AdministrationError(.invalid, "no rule") }
+        return CallerRule(uids: uids)
+    }
+    func text(_ rule: CallerRule) -> String { rule.uids.map { "uid \($0)\n" }.joined() }
 
     func recordDenial(of secret: SecretReference, to actor: AuditActor) {
         contents.withLock { $0.denials.append(secret) }
@@ -64,20 +79,33 @@ final class MemoryAdministration: Administration {
         try contents.withLock { contents throws(AdministrationError) in
             if let failure = contents.failure { throw failure }
             switch change {
-            case .createAlgorithm(let name): contents.algorithms.insert(name)
-            case .deleteAlgorithm(let name): contents.algorithms.remove(name)
+            case .createAlgorithm(let name):
+                guard contents.algorithms.insert(name).inserted else {
+                    throw AdministrationError(.exists, "\(name) exists")
+                }
+            case .deleteAlgorithm(let name):
+                contents.algorithms.remove(name)
+                contents.rules[name] = nil
+                contents.secrets = contents.secrets.filter { $0.key.home != .algorithm(name) }
             case .createSecret(let secret, let settings, let value):
+                try Self.check(value, secret, settings)
                 contents.secrets[secret] = Kept(settings: settings, values: [(value, .user(actor.uid ?? 0))])
             case .replaceValue(let secret, let id, let value):
                 guard contents.secrets[secret]?.id == id else { throw AdministrationError(.missing, "gone") }
+                if let kept = contents.secrets[secret] { try Self.check(value, secret, kept.settings) }
                 contents.secrets[secret]?.values.append((value, .user(actor.uid ?? 0)))
             case .changeSetting(let secret, let change): contents.secrets[secret]?.settings.apply(change)
-            case .replaceGrants(let owner, let name, let grantees):
-                let secret = SecretReference(home: .owner(owner), name: name)
-                contents.secrets[secret]?.grants = grantees
+            case .replaceCallers(let algorithm, let rule): contents.rules[algorithm] = rule
             case .deleteSecret(let secret): contents.secrets[secret] = nil
             }
         }
+    }
+
+    private static func check(
+        _ value: SecretValue, _ secret: SecretReference, _ settings: SecretSettings
+    ) throws(AdministrationError) {
+        guard settings.delivery == .env, Delivery.refusal(of: value, as: secret.name) != nil else { return }
+        throw AdministrationError(.invalid, "not for a variable")
     }
 
     /// All versions of a secret, oldest first.
