@@ -4,8 +4,8 @@ import Synchronization
 
 /// The store as a tree that administrators change with mkdir, echo, cat and rm (docs/SEMANTICS.md#the-admin-mount).
 ///
-/// Nothing of the store is kept here: each call asks it, and the kernel keeps nothing of the answers, so what others
-/// change shows at once. Calls come one at a time, from the session's own thread.
+/// Nothing of the store is kept here: each call asks it, and the kernel keeps nothing of the answers that can change,
+/// so what others change shows at once. Calls come one at a time, from the session's own thread.
 package final class AdminTree: WritableTree {
     /// What the log is told of a refused change.
     package struct Problem: Sendable {
@@ -39,13 +39,15 @@ package final class AdminTree: WritableTree {
     // MARK: Names
 
     package func lookUp(_ name: Span<UInt8>, in directory: NodeID) throws(Refusal) -> Node {
-        try entered(try find(try text(name), in: try place(directory)))
+        // What is found is described at once, which looks whether it is there.
+        try entered(try find(try text(name), in: try place(directory), isAssumed: true))
     }
 
     /// The node of `place`, with one more lookup.
     func entered(_ place: Place) throws(Refusal) -> Node {
         var node = try describe(place)
         node.id = state.withLock { $0.lookUp(place) }
+        place.limit(&node, lookedUp: true)
         return node
     }
 
@@ -62,8 +64,9 @@ package final class AdminTree: WritableTree {
         return text
     }
 
+    /// - Parameter isAssumed: does not ask the store whether a secret, or a file of it, is there.
     /// - Throws: `.notFound`.
-    func find(_ name: String, in directory: Place) throws(Refusal) -> Place {
+    func find(_ name: String, in directory: Place, isAssumed: Bool = false) throws(Refusal) -> Place {
         switch directory {
         case .root:
             if name == "algorithms" { return .algorithms }
@@ -85,23 +88,25 @@ package final class AdminTree: WritableTree {
         case .home(let home):
             guard let name = try? EnvironmentName(name) else { break }
             let secret = SecretReference(home: home, name: name)
-            _ = try secretState(secret)
+            if !isAssumed { _ = try secretState(secret) }
             return .secret(secret)
-        case .secret(let secret): return try find(name, of: secret)
+        case .secret(let secret): return try find(name, of: secret, isAssumed)
         case .file, .temporary: throw .notDirectory
         }
         throw .notFound
     }
 
-    private func find(_ name: String, of secret: SecretReference) throws(Refusal) -> Place {
-        let known = try secretState(secret)
+    private func find(
+        _ name: String, of secret: SecretReference, _ isAssumed: Bool
+    ) throws(Refusal) -> Place {
         let (hidden, temporary) = state.withLock { state in
             (state.hidden[secret] ?? [], state.temporaries[secret]?[name])
         }
+        let file = SecretFile(rawValue: name).flatMap { hidden.contains($0) ? nil : $0 }
+        if isAssumed, temporary == nil, let file { return .file(secret, file) }
+        let known = try secretState(secret)
         if let temporary { return .temporary(secret, temporary) }
-        guard let file = SecretFile(rawValue: name), !hidden.contains(file), has(file, secret, known) else {
-            throw .notFound
-        }
+        guard let file, has(file, secret, known) else { throw .notFound }
         return .file(secret, file)
     }
 
@@ -176,15 +181,17 @@ package final class AdminTree: WritableTree {
 
     package func attributes(of id: NodeID, handle: HandleID?) throws(Refusal) -> Node {
         var node: Node
-        do { node = try describe(try place(id)) } catch .notFound { throw .stale }
+        let place = try place(id)
+        do { node = try describe(place) } catch .notFound { throw .stale }
         node.id = id
+        place.limit(&node, lookedUp: false)
         if let handle, case .writing(let writing) = state.withLock({ $0.files[handle] }) {
             node.size = UInt64(writing.buffer.count)
         }
         return node
     }
 
-    /// Everything but its number. Nothing is valid for any time: each use asks again.
+    /// Everything but its number.
     func describe(_ place: Place) throws(Refusal) -> Node {
         switch place {
         case .file(let secret, let file): return try describe(file, of: secret)

@@ -216,9 +216,14 @@ extension AdminTree {
         _ buffer: SecretBuffer, as file: SecretFile, of secret: SecretReference, id: SecretID?,
         by actor: AuditActor
     ) throws(Refusal) {
+        let place = Place.file(secret, file)
+        if file == .value, let id {
+            try replaceValue(of: secret, id, by: buffer, for: actor)
+            state.withLock { _ = $0.hidden[secret]?.remove(file) }
+            return
+        }
         let known = try secretState(secret)
         if let id, known.facts?.id != id { throw .notFound }
-        let place = Place.file(secret, file)
         do throws(AdministrationError) {
             switch file {
             case .value: try storeValue(buffer, of: secret, known, by: actor)
@@ -240,27 +245,6 @@ extension AdminTree {
             throw refused(error, at: place)
         }
         state.withLock { _ = $0.hidden[secret]?.remove(file) }
-    }
-
-    private func storeValue(
-        _ buffer: SecretBuffer, of secret: SecretReference, _ known: SecretState, by actor: AuditActor
-    ) throws(AdministrationError) {
-        let value: SecretValue
-        do { value = try buffer.value() } catch {
-            throw AdministrationError(.noMemory, "no memory can be locked for the value")
-        }
-        switch known {
-        case .stored(let facts):
-            try store.carryOut(.replaceValue(secret, facts.id, value), by: actor)
-        case .draft(let settings):
-            do {
-                try store.carryOut(.createSecret(secret, settings, value), by: actor)
-            } catch  where error.reason == .exists {
-                // Somebody else wrote its first value meanwhile: this one comes after it.
-                try store.carryOut(.replaceValue(secret, try store.secret(secret).id, value), by: actor)
-            }
-            state.withLock { $0.drafts[secret] = nil }
-        }
     }
 
     private func text(of buffer: SecretBuffer) throws(AdministrationError) -> String {
