@@ -30,12 +30,13 @@ extension AdminTree {
         guard mode.contains(.write) else { return try add(.text(text)) }
         guard file.isWritable else { throw .denied }
         try refuse(appending: mode.contains(.append), to: .file(secret, file))
-        let opener = WriterProcess.process(of: thread(of: caller))
+        let actor = actor(of: caller)
+        let opener = actor.pid ?? 0
         let again = state.withLock { $0.mustLookAgain(node, thread: thread(of: caller), process: opener) }
         guard !again else { throw .stale }
         let writing = Writing(
-            secret: secret, file: file, id: known.facts?.id, actor: actor(of: caller),
-            opener: opener, node: node, isReadable: mode.contains(.read))
+            secret: secret, file: file, id: known.facts?.id, actor: actor, opener: opener, node: node,
+            isReadable: mode.contains(.read))
         // A value that is opened starts empty, whoever asks for what: no byte of the old one can be kept.
         if file != .value && !mode.contains(.truncate) { try put(text, writing.buffer) }
         return try add(.writing(writing))
