@@ -63,7 +63,7 @@ struct KeyCommand: ParsableCommand {
             var progress = Progress(total: usage.left)
             let (outcome, retired) = try rotation.resealAll { progress.add($0) }
             progress.end()
-            Output.line("Sealed \(outcome.resealed) record(s) anew.")
+            Output.line("Sealed \(outcome.resealed) record(s) anew.\(progress.rate(outcome.resealed))")
             let removed = keepOld ? [] : try rotation.removeRetired(after: outcome, retired)
             for id in removed { Output.line("Destroyed data key \(id).") }
             try report(outcome)
@@ -133,6 +133,7 @@ private struct Progress {
     private let total: Int
     private var done = 0
     private let isShown = isatty(STDERR_FILENO) == 1
+    private let start = ContinuousClock.now
 
     init(total: Int) { self.total = total }
 
@@ -144,5 +145,13 @@ private struct Progress {
 
     func end() {
         if isShown, done > 0 { Output.prompt("\n") }
+    }
+
+    /// Of `count` records, where it says something.
+    func rate(_ count: Int) -> String {
+        let milliseconds = Int((ContinuousClock.now - start) / .milliseconds(1))
+        guard count >= 10_000, milliseconds > 0 else { return "" }
+        let tenths = milliseconds / 100
+        return " That took \(tenths / 10).\(tenths % 10) s: \(count * 1000 / milliseconds) a second."
     }
 }

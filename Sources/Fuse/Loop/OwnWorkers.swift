@@ -11,9 +11,9 @@ final class OwnWorkers: Sendable {
     /// A worker with a thread of its own, which ends after `Worker.post(.stop)`.
     ///
     /// - Throws: `.resources`, `.stopped`.
-    func start(notifier: Notifier) throws(SessionError) -> Worker {
-        // Nobody waits in the middle of something here; spinning would take time from those who do.
-        let worker = try Worker(notifier: notifier, spin: .none)
+    func start(notifier: Notifier, spin: Spin) throws(SessionError) -> Worker {
+        // One `echo > value` is eighteen requests, each of which the same caller makes when it has the last answer.
+        let worker = try Worker(notifier: notifier, spin: spin)
         let buffer = try RequestBuffer(locked: ())
         let ended = try state.withLock { state throws(SessionError) in
             guard !state.isStopped else { throw .stopped }

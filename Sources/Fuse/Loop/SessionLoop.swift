@@ -9,6 +9,7 @@ package final class SessionLoop: Sendable {
     private let own = OwnWorkers()
     private let notifier: Notifier
     private let threads: Mutex<[Thread]>
+    private let spin: Spin
 
     /// - Parameter count: threads that answer requests.
     /// - Throws: `.resources`.
@@ -30,6 +31,7 @@ package final class SessionLoop: Sendable {
             notifier.stop(by: .max)
             throw error
         }
+        self.spin = spin
         self.workers = workers
         self.notifier = notifier
         self.threads = Mutex(threads)
@@ -63,7 +65,7 @@ package final class SessionLoop: Sendable {
             return try add(descriptor, keeper, tree, to: worker, onEnd)
         }
         let worker: Worker
-        do { worker = try own.start(notifier: notifier) } catch {
+        do { worker = try own.start(notifier: notifier, spin: spin) } catch {
             Self.close(descriptor, keeper)
             throw error
         }

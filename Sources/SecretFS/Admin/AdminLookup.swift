@@ -5,13 +5,14 @@ import Synchronization
 /// Finding what a name stands for.
 extension AdminTree {
     package func lookUp(_ name: Span<UInt8>, in directory: NodeID) throws(Refusal) -> Node {
-        try entered(try find(try text(name), in: try place(directory)))
+        // What is found is described at once, which looks whether it is there.
+        try entered(try find(try text(name), in: try place(directory), isAssumed: true))
     }
 
     package func lookUp(
         _ name: Span<UInt8>, in directory: NodeID, by caller: Caller
     ) throws(Refusal) -> Node {
-        let found = try find(try text(name), in: try place(directory))
+        let found = try find(try text(name), in: try place(directory), isAssumed: true)
         let maker = state.withLock { $0.maker(ofUnseen: found) }
         if let maker, WriterProcess.process(of: thread(of: caller)) == maker { throw .notFound }
         return try entered(found)
@@ -21,6 +22,7 @@ extension AdminTree {
     func entered(_ place: Place) throws(Refusal) -> Node {
         var node = try describe(place)
         node.id = state.withLock { $0.lookUp(place) }
+        place.limit(&node, lookedUp: true)
         return node
     }
 
@@ -37,8 +39,9 @@ extension AdminTree {
         return text
     }
 
+    /// - Parameter isAssumed: does not ask the store whether a secret, or a file of it, is there.
     /// - Throws: `.notFound`.
-    func find(_ name: String, in directory: Place) throws(Refusal) -> Place {
+    func find(_ name: String, in directory: Place, isAssumed: Bool = false) throws(Refusal) -> Place {
         switch directory {
         case .root:
             if name == "algorithms" { return .algorithms }
@@ -63,22 +66,26 @@ extension AdminTree {
             }
             guard let name = try? EnvironmentName(name) else { break }
             let secret = SecretReference(home: home, name: name)
-            _ = try secretState(secret)
+            if !isAssumed { _ = try secretState(secret) }
             return .secret(secret)
-        case .secret(let secret): return try find(name, of: secret)
+        case .secret(let secret): return try find(name, of: secret, isAssumed)
         case .rule, .file, .temporary: throw .notDirectory
         }
         throw .notFound
     }
 
-    private func find(_ name: String, of secret: SecretReference) throws(Refusal) -> Place {
-        let known = try secretState(secret)
-        if let temporary = state.withLock({ $0.temporaries[secret]?[name] }) {
-            return .temporary(secret, temporary)
+    private func find(
+        _ name: String, of secret: SecretReference, _ isAssumed: Bool
+    ) throws(Refusal) -> Place {
+        let named = SecretFile(rawValue: name)
+        let (temporary, file) = state.withLock { state in
+            let isHidden = named.map { state.hidden.contains(.file(secret, $0)) } ?? true
+            return (state.temporaries[secret]?[name], isHidden ? nil : named)
         }
-        guard let file = SecretFile(rawValue: name), has(file, secret, known),
-            !state.withLock({ $0.hidden.contains(.file(secret, file)) })
-        else { throw .notFound }
+        if isAssumed, temporary == nil, let file { return .file(secret, file) }
+        let known = try secretState(secret)
+        if let temporary { return .temporary(secret, temporary) }
+        guard let file, has(file, secret, known) else { throw .notFound }
         return .file(secret, file)
     }
 

@@ -25,11 +25,12 @@ extension AdminTree {
         guard mode.contains(.write) else { return try add(.text(text)) }
         guard place.permissions & 0o200 != 0 else { throw .denied }
         try refuse(appending: mode.contains(.append), to: place)
-        let opener = WriterProcess.process(of: thread(of: caller))
+        let actor = actor(of: caller)
+        let opener = actor.pid ?? 0
         let again = state.withLock { $0.mustLookAgain(node, thread: thread(of: caller), process: opener) }
         guard !again else { throw .stale }
         let writing = Writing(
-            place: place, id: known?.facts?.id, actor: actor(of: caller), opener: opener, node: node,
+            place: place, id: known?.facts?.id, actor: actor, opener: opener, node: node,
             isReadable: mode.contains(.read))
         // A value has no text, so it starts empty, whoever asks for what: no byte of the old one can be kept.
         if !mode.contains(.truncate) { try put(text, writing.buffer) }

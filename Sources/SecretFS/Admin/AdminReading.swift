@@ -127,6 +127,10 @@ extension AdminTree {
     ]
 
     package func extendedAttribute(_ name: Span<UInt8>, of node: NodeID) throws(Refusal) -> [UInt8] {
+        // The kernel asks for `security.capability` before each write.
+        guard Self.attributes.contains(where: { name.equals(Self.namespace + $0.name) }) else {
+            throw .noAttribute
+        }
         guard let known = try described(node) else { throw .noAttribute }
         for attribute in Self.attributes where name.equals(Self.namespace + attribute.name) {
             guard let text = SecretTexts.text(attribute.file, of: known, store) else { throw .noAttribute }

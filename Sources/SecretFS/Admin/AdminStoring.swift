@@ -70,6 +70,11 @@ extension AdminTree {
     func store(
         _ buffer: SecretBuffer, as place: Place, id: SecretID?, by actor: AuditActor
     ) throws(Refusal) {
+        if case .file(let secret, .value) = place, let id {
+            try replaceValue(of: secret, id, by: buffer, for: actor)
+            state.withLock { $0.show(place) }
+            return
+        }
         let known = try content(of: place).secret
         if let id, known?.facts?.id != id { throw .notFound }
         do throws(AdministrationError) {
@@ -91,29 +96,6 @@ extension AdminTree {
             throw refused(error, at: place)
         }
         state.withLock { $0.show(place) }
-    }
-
-    private func storeValue(
-        _ buffer: SecretBuffer, of secret: SecretReference, _ known: SecretState?, by actor: AuditActor
-    ) throws(AdministrationError) {
-        let value: SecretValue
-        do { value = try buffer.value() } catch {
-            throw AdministrationError(.noMemory, "no memory can be locked for the value")
-        }
-        switch known {
-        case .stored(let facts):
-            try store.carryOut(.replaceValue(secret, facts.id, value), by: actor)
-        case .draft(let settings):
-            do {
-                try store.carryOut(.createSecret(secret, settings, value), by: actor)
-            } catch  where error.reason == .exists && settings.callers.isAnyone {
-                // Somebody else wrote its first value meanwhile: this one comes after it. Not where it was to be for
-                // some callers only, and the other one is for all.
-                try store.carryOut(.replaceValue(secret, try store.secret(secret).id, value), by: actor)
-            }
-            state.withLock { $0.drafts[secret] = nil }
-        case nil: throw AdministrationError(.missing, "no \(secret)")
-        }
     }
 
     private func text(of buffer: SecretBuffer) throws(AdministrationError) -> String {

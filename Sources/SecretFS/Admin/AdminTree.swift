@@ -4,8 +4,8 @@ import Synchronization
 
 /// The store as a tree that administrators change with mkdir, echo, cat and rm (docs/SEMANTICS.md#the-admin-mount).
 ///
-/// Nothing of the store is kept here: each call asks it, and the kernel keeps nothing of the answers, so what others
-/// change shows at once. Calls come one at a time, from the session's own thread.
+/// Nothing of the store is kept here: each call asks it, and the kernel keeps nothing of the answers that can change,
+/// so what others change shows at once. Calls come one at a time, from the session's own thread.
 package final class AdminTree: WritableTree {
     /// What the log is told of a refused change.
     package struct Problem: Sendable {
@@ -77,15 +77,17 @@ package final class AdminTree: WritableTree {
 
     package func attributes(of id: NodeID, handle: HandleID?) throws(Refusal) -> Node {
         var node: Node
-        do { node = try describe(try place(id)) } catch .notFound { throw .stale }
+        let place = try place(id)
+        do { node = try describe(place) } catch .notFound { throw .stale }
         node.id = id
+        place.limit(&node, lookedUp: false)
         if let handle, case .writing(let writing) = state.withLock({ $0.files[handle] }) {
             node.size = UInt64(writing.buffer.count)
         }
         return node
     }
 
-    /// Everything but its number. Nothing is valid for any time: each use asks again.
+    /// Everything but its number.
     func describe(_ place: Place) throws(Refusal) -> Node {
         switch place {
         case .file(let secret, let file): return try describe(place, file, of: secret)

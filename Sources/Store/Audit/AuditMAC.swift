@@ -21,16 +21,26 @@ internal import Secrets
 
     /// The MAC of a line: of `previous`, the MAC of the line before, and then of `line` up to its own MAC.
     func authenticate(_ previous: RawSpan, _ line: RawSpan) throws(SealError) -> [UInt8] {
+        var mac = [UInt8](repeating: 0, count: Self.count)
+        try unsafe mac.withUnsafeMutableBufferPointer { bytes throws(SealError) in
+            try unsafe authenticate(previous, line, into: UnsafeMutableRawBufferPointer(bytes))
+        }
+        return mac
+    }
+
+    /// As `authenticate(_:_:)`, in memory that is there.
+    ///
+    /// - Precondition: `mac` has 32 bytes.
+    func authenticate(
+        _ previous: RawSpan, _ line: RawSpan, into mac: UnsafeMutableRawBufferPointer
+    ) throws(SealError) {
         try OpenSSL.check(unsafe EVP_MAC_init(context, nil, 0, nil), "EVP_MAC_init")
         try update(previous)
         try update(line)
-        var mac = [UInt8](repeating: 0, count: Self.count)
         var written = 0
-        let status = unsafe mac.withUnsafeMutableBufferPointer { buffer in
-            unsafe EVP_MAC_final(context, buffer.baseAddress, &written, buffer.count)
-        }
+        let status = unsafe EVP_MAC_final(
+            context, mac.assumingMemoryBound(to: UInt8.self).baseAddress, &written, mac.count)
         try OpenSSL.check(status == 1 && written == Self.count ? 1 : 0, "EVP_MAC_final")
-        return mac
     }
 
     private func update(_ bytes: RawSpan) throws(SealError) {

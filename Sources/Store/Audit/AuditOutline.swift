@@ -11,7 +11,7 @@ struct AuditOutline {
     let coveredCount: Int
 
     /// `,"mac":"` … `"}`
-    private static let macHead: StaticString = ",\"mac\":\""
+    static let macHead: StaticString = ",\"mac\":\""
     private static let afterHead: StaticString = ",\"after\":\""
     static let suffixCount = 8 + 64 + 2
 
@@ -29,7 +29,7 @@ struct AuditOutline {
         after = start > 0 ? Self.hexadecimal(line, behind: Self.afterHead, at: start) : nil
     }
 
-    private static func sequence(_ line: RawSpan) -> UInt64? {
+    static func sequence(_ line: RawSpan) -> UInt64? {
         guard line.starts(with: "{\"seq\":") else { return nil }
         var place = 7
         var value: UInt64 = 0

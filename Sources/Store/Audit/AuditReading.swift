@@ -51,36 +51,36 @@ extension AuditSnapshot.File {
     ) throws(AuditError) {
         var place = 0
         var number = 0
+        // read(2), and not a mapping: a file that is cut meanwhile must not end the program.
+        var buffer = [UInt8](repeating: 0, count: min(Self.pieceCount, count))
         while place < count {
-            let bytes = try read(place..<min(place + Self.pieceCount, count))
-            guard !bytes.isEmpty else { return }
+            let got = try read(place..<min(place + Self.pieceCount, count), into: &buffer)
+            guard got > 0 else { return }
             var goesOn = true
-            let span = unsafe bytes.span.bytes
+            let span = unsafe buffer.span.bytes.extracting(0..<got)
             let used = try Store.forEachLine(of: span) { line, _ throws(AuditError) in
                 number += 1
                 goesOn = try body(line, number, true)
                 return goesOn
             }
             guard goesOn else { return }
-            if used == 0 || (place + bytes.count >= count && used < bytes.count) {
+            if used == 0 || (place + got >= count && used < got) {
                 number += 1
-                guard try body(span.extracting(used..<bytes.count), number, false) else { return }
-                place += bytes.count
+                guard try body(span.extracting(used..<got), number, false) else { return }
+                place += got
             } else {
                 place += used
             }
         }
     }
 
-    private func read(_ range: Range<Int>) throws(AuditError) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: range.count)
+    /// - Returns: how many bytes there were: fewer if the file was cut while it is read.
+    private func read(_ range: Range<Int>, into buffer: inout [UInt8]) throws(AuditError) -> Int {
         while true {
-            let got = unsafe pread(descriptor, &bytes, bytes.count, range.lowerBound)
+            let got = unsafe pread(descriptor, &buffer, range.count, range.lowerBound)
             if got < 0, errno == EINTR { continue }
             guard got >= 0 else { throw AuditError(errno, path) }
-            // The file was cut while it is read.
-            bytes.removeLast(bytes.count - got)
-            return bytes
+            return got
         }
     }
 }

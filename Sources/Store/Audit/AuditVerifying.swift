@@ -87,7 +87,7 @@ private struct AuditCheck {
     private var file = ""
     private var line = 0
     /// The end of what holds; nil before the first line.
-    private var link: AuditLink?
+    private var chain: AuditChain?
     /// A line that is not one, until the next tells whether a crash left it.
     private var torn: (line: Int, count: Int)?
     /// A line that should be here; whether it comes later is not known yet.
@@ -106,12 +106,15 @@ private struct AuditCheck {
         _ bytes: RawSpan, _ number: Int, _ isWhole: Bool, _ key: AuditMAC
     ) throws(SealError) {
         line = number
+        // All lines but few. What does not go this way is looked at with more care.
+        if torn == nil, try chain?.follow(bytes, key) == true { return accept() }
         guard let outline = AuditOutline(bytes) else {
             settleTorn()
             torn = (number, bytes.byteCount)
             return
         }
         // A log does not begin with half a line.
+        let link = chain?.link
         if link == nil, torn != nil { return settleTorn() }
         let expected = link ?? outline.after.map { AuditLink(sequence: outline.sequence &- 1, mac: $0) }
         guard link != nil || mayBegin(outline), let expected else { return }
@@ -119,7 +122,8 @@ private struct AuditCheck {
             try outline.isAuthentic(bytes, after: expected.mac, key)
         {
             mended(bytes, outline)
-            return accept(outline)
+            chain = AuditChain(outline.link)
+            return accept()
         }
         if torn != nil { return settleTorn() }
         try judge(bytes, outline, expected, key)
@@ -136,13 +140,14 @@ private struct AuditCheck {
         return verdict.problem == nil
     }
 
-    private mutating func accept(_ outline: AuditOutline) {
-        link = outline.link
+    /// The line that the chain has come to holds.
+    private mutating func accept() {
+        guard let chain else { return }
         verdict.records += 1
-        verdict.first = verdict.first ?? outline.sequence
-        verdict.last = outline.sequence
-        if let anchor, anchor.link.sequence == outline.sequence, anchor.link.mac != outline.mac {
-            fail(.replaced, "line \(outline.sequence) is another than the one that the store knows of")
+        verdict.first = verdict.first ?? chain.sequence
+        verdict.last = chain.sequence
+        if let anchor, anchor.link.sequence == chain.sequence, anchor.link != chain.link {
+            fail(.replaced, "line \(chain.sequence) is another than the one that the store knows of")
         }
     }
 

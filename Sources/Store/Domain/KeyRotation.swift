@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Secrets
 
 /// Changes the keys of a store that is in use.
@@ -5,7 +6,7 @@ internal import Secrets
 /// The keyring's record is changed by compare-and-commit, so that of two rotations none loses a key. Every commit of
 /// every process depends on the keyring that it knows (`keyCondition`), so from the commit of a new keyring on, no
 /// record is sealed by a key that it calls retired. What is left under retired keys is then sealed anew, page by
-/// page; when a whole pass has met none, those keys are taken out. A rotation that is killed anywhere leaves a store
+/// page; when after a whole pass no header names them, those keys are taken out. A rotation that is killed anywhere leaves a store
 /// in which everything opens, and one that goes on from there does the rest.
 package struct KeyRotation: Sendable {
     /// Tells the agent of a keyring before it is committed, and again afterwards.
@@ -17,7 +18,7 @@ package struct KeyRotation: Sendable {
         /// Records that do not open, by key; the first hundred.
         package var damaged: [String] = []
         package var damagedCount = 0
-        /// What those say that they are sealed by.
+        /// What the headers of records named when all was done.
         fileprivate var inUse: Set<KeyID> = []
     }
 
@@ -135,20 +136,23 @@ extension KeyRotation {
             outcome.resealed = resealed
             // Another rotation came between: what was sealed before it is to be sealed once more.
             guard try store.keyholder.current.revision == keys.revision else { continue }
+            outcome.inUse = Set(try store.keyUsage().records.keys)
             return (outcome, retired)
         }
     }
 
     private func pass(_ progress: (Int) -> Void) throws -> Outcome {
         var outcome = Outcome()
-        var last: RecordKey?
+        var last: Page.End?
+        var pace = Pace()
         while true {
-            let page = try store.storage.page(after: last, SecretStore.pageLimit)
-            guard let end = page.records.last else { return outcome }
+            let page = try store.storage.page(after: last, pace.limit)
+            guard let end = page.end else { return outcome }
             let keys = try store.keyholder.current
             var damaged = Outcome()
             let replacements = try reseal(page.records, try keys.sealer, &damaged)
             if !replacements.isEmpty {
+                let start = linux_monotonic_nanoseconds()
                 do throws(StorageError) {
                     let count = try store.storage.replace(
                         replacements, if: [.unchanged(Keys.keyring, since: keys.revision)])
@@ -159,11 +163,28 @@ extension KeyRotation {
                 } catch {
                     throw StoreError.storage(error)
                 }
+                pace.took(linux_monotonic_nanoseconds() - start)
             }
             outcome.damaged = Array((outcome.damaged + damaged.damaged).prefix(100))
             outcome.damagedCount += damaged.damagedCount
-            outcome.inUse.formUnion(damaged.inUse)
-            last = end.key
+            last = end
+        }
+    }
+
+    /// How many records are exchanged in one commit: as many as hold up other writers for some hundredths of a second.
+    /// Between two commits, while the next records are sealed, those get their turn.
+    private struct Pace {
+        private var records = 2048
+        private static let range = 512...16_384
+        private static let shortest: UInt64 = 10_000_000
+        private static let longest: UInt64 = 40_000_000
+
+        var limit: PageLimit { PageLimit(records: records, bytes: 4 << 20) }
+
+        /// - Parameter time: of the last commit, in nanoseconds.
+        mutating func took(_ time: UInt64) {
+            if time < Self.shortest { records = min(records * 2, Self.range.upperBound) }
+            if time > Self.longest { records = max(records / 2, Self.range.lowerBound) }
         }
     }
 
@@ -210,6 +231,5 @@ extension KeyRotation {
         }
         if outcome.damaged.count < 100 { outcome.damaged.append(record.key.text) }
         outcome.damagedCount += 1
-        if let id = try? RecordSealer.keyID(of: record.bytes.span) { outcome.inUse.insert(id) }
     }
 }

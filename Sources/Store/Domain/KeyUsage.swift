@@ -27,29 +27,33 @@ package struct KeyUsage: Sendable {
 }
 
 extension SecretStore {
-    /// Four thousand records are a commit of some hundredths of a second: other writers get their turn.
-    static let pageLimit = PageLimit(records: 4096, bytes: 4 << 20)
-
-    /// Reads the header of every record.
+    /// Reads the header of every record, all of one moment.
     package func keyUsage() throws(StoreError) -> KeyUsage {
         try renewKeys()
         let keyring: Keyring
         do { keyring = try keyholder.current.sealer.keyring } catch { throw .sealed }
-        var usage = KeyUsage(keyring)
-        var last: RecordKey?
-        while true {
-            let after = last
-            let page = try storing { () throws(StorageError) in try storage.page(after: after, Self.pageLimit)
-            }
-            guard let end = page.records.last else { return usage }
-            for record in page.records where !Keys.isUnsealed(record.key) {
-                if let id = try? RecordSealer.keyID(of: record.bytes.span) {
-                    usage.records[id, default: 0] += 1
-                } else {
-                    usage.malformed += 1
-                }
-            }
-            last = end.key
+        var heads = HeadCount()
+        try storing { () throws(StorageError) in
+            try storage.forEachHead(RecordSealer.overhead) { key, head in heads.add(key, head) }
         }
+        var usage = KeyUsage(keyring)
+        usage.records = heads.records
+        usage.malformed = heads.malformed
+        return usage
+    }
+}
+
+/// Counts what the headers of records say.
+private struct HeadCount {
+    private(set) var records: [KeyID: Int] = [:]
+    private(set) var malformed = 0
+
+    mutating func add(_ key: RawSpan, _ head: RawSpan) {
+        guard !Keys.isUnsealed(key) else { return }
+        guard let id = try? RecordSealer.keyID(ofHead: head) else {
+            malformed += 1
+            return
+        }
+        records[id, default: 0] += 1
     }
 }

@@ -14,6 +14,10 @@ enum Keys {
 
     /// Records that are not sealed by a data key.
     static func isUnsealed(_ key: RecordKey) -> Bool { key == rootKey || key == keyring }
+    /// - Parameter key: as storage has it.
+    static func isUnsealed(_ key: RawSpan) -> Bool {
+        key.byteCount <= 8 && (key.equals("root-key") || key.equals("keyring"))
+    }
 
     static let algorithms = RecordKey("algorithm/")
     static let secrets = RecordKey("secret/")

@@ -80,16 +80,14 @@ package final class StoreDraft {
         let store = try sealed.unseal(by: root)
         let total = try asking { () throws(StorageError) in try storage.countAll() }
         var done = 0
-        var last: RecordKey?
+        var last: Page.End?
         while true {
             // Nobody else has this store, so that one page follows the other.
-            let records = try asking { () throws(StorageError) in
-                try storage.page(after: last, Self.page).records
-            }
-            guard let end = records.last else { return }
-            last = end.key
-            for record in records { try store.check(record) }
-            done += records.count
+            let page = try asking { () throws(StorageError) in try storage.page(after: last, Self.page) }
+            guard let end = page.end else { return }
+            last = end
+            for record in page.records { try store.check(record) }
+            done += page.records.count
             guard onProgress(Progress(done: done, total: total)) else { throw .storage(.cancelled) }
         }
     }

@@ -109,6 +109,10 @@ extension RawSpan {
         unsafe T(bigEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: type))
     }
 
+    func equals(_ text: StaticString) -> Bool {
+        byteCount == text.utf8CodeUnitCount && starts(with: text)
+    }
+
     func starts(with prefix: StaticString) -> Bool {
         guard byteCount >= prefix.utf8CodeUnitCount else { return false }
         return prefix.withUTF8Buffer { prefix in

@@ -79,10 +79,15 @@ package struct RecordSealer: Sendable {
     ///
     /// - Throws: `.malformed`, `.newerFormat`.
     package static func keyID(of record: Span<UInt8>) throws(SealError) -> KeyID {
-        guard record.count > 0, record[0] != 0 else { throw .malformed }
-        guard record[0] == format else { throw .newerFormat(Int(record[0])) }
-        guard record.count >= overhead else { throw .malformed }
-        return KeyID(rawValue: unsafe record.bytes.bigEndian(at: 1, as: UInt32.self))
+        try keyID(ofHead: unsafe record.bytes)
+    }
+
+    /// - Parameter record: its first `overhead` bytes are enough.
+    static func keyID(ofHead record: RawSpan) throws(SealError) -> KeyID {
+        guard record.byteCount > 0, record.byte(at: 0) != 0 else { throw .malformed }
+        guard record.byte(at: 0) == format else { throw .newerFormat(Int(record.byte(at: 0))) }
+        guard record.byteCount >= overhead else { throw .malformed }
+        return KeyID(rawValue: record.bigEndian(at: 1, as: UInt32.self))
     }
 
     /// Whether `record` is sealed by the active key, so that a rotation has nothing left to do with it.

@@ -66,8 +66,4 @@ extension Statement {
             }
         }
     }
-
-    private func check(_ code: CInt) throws {
-        guard code == 0 else { throw DatabaseError(resultCode: ResultCode(rawValue: code)) }
-    }
 }

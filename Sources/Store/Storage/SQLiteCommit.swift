@@ -83,9 +83,11 @@ struct SQLiteCommit {
     private func revisions(of key: RecordKey) throws -> (created: Int64, modified: Int64)? {
         let statement = try database.cachedStatement(
             sql: "SELECT created, modified FROM record WHERE key = ?")
-        let rows = try Row.fetchCursor(statement, arguments: [key.blob])
-        let found = try rows.next().map { row in (created: try row.number(0), modified: try row.number(1)) }
-        withExtendedLifetime(rows) {}
+        var found: (created: Int64, modified: Int64)?
+        try statement.forEachRow(of: key) { row in
+            found = (try row.number(0), try row.number(1))
+            return false
+        }
         return found
     }
 

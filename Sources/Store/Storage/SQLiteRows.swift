@@ -22,17 +22,15 @@ struct StoreState {
                 SELECT ifnull((SELECT max(revision) FROM change), 0), forgotten, changes, counted
                 FROM state WHERE id = 1
                 """)
-        // Not `fetchOne`, which copies the row: every commit and every read comes through here.
-        let rows = try Row.fetchCursor(statement)
-        guard let row = try rows.next() else {
+        var found: (Int64, Int64, Int64, Int64)?
+        try statement.forEachRow { row in
+            found = (try row.number(0), try row.number(1), try row.number(2), try row.number(3))
+            return false
+        }
+        guard let found else {
             throw StorageError.corrupt(path: path, reason: "the row of its state is missing")
         }
-        revision = try row.number(0)
-        forgotten = try row.number(1)
-        changes = try row.number(2)
-        counted = try row.number(3)
-        // A row is of its cursor.
-        withExtendedLifetime(rows) {}
+        (revision, forgotten, changes, counted) = found
         self.path = path
         guard (0..<Int64.max).contains(revision), (0...revision).contains(counted),
             (0...revision).contains(forgotten),
@@ -122,8 +120,11 @@ extension StoredRecord {
 
     init(key: RecordKey, _ row: Row, path: String) throws {
         let bytes = try row.withUnsafeData(atIndex: 1) { data in data.map { [UInt8]($0) } ?? [] }
-        let created = try row.number(2)
-        let modified = try row.number(3)
+        try self.init(
+            key: key, bytes: bytes, created: try row.number(2), modified: try row.number(3), path: path)
+    }
+
+    init(key: RecordKey, bytes: [UInt8], created: Int64, modified: Int64, path: String) throws {
         guard 0 < created, created <= modified else {
             throw StorageError.corrupt(path: path, reason: "the revisions of record \(key) are damaged")
         }

@@ -66,8 +66,10 @@ package final class SQLiteStorage: Storage {
         case .key(let key):
             let statement = try database.cachedStatement(
                 sql: "SELECT key, bytes, created, modified FROM record WHERE key = ?")
-            let rows = try Row.fetchCursor(statement, arguments: [key.blob])
-            while let row = try rows.next() { records.append(try StoredRecord(key: key, row, path: path)) }
+            try statement.forEachRow(of: key) { row in
+                records.append(try row.record(path: path))
+                return true
+            }
         case .prefix(let prefix):
             let statement = try database.cachedStatement(
                 sql:
@@ -83,30 +85,6 @@ package final class SQLiteStorage: Storage {
             let statement = try database.cachedStatement(
                 sql: "SELECT count(*) FROM record WHERE key >= ? AND key < ?")
             return try Int.fetchOne(statement, arguments: [prefix.blob, prefix.blobAfterPrefix]) ?? 0
-        }
-    }
-
-    package func page(after key: RecordKey?, _ limit: PageLimit) throws(StorageError) -> Snapshot {
-        let path = connection.path
-        return try connection.read { database in
-            let revision = Revision(try StoreState(database, path: path).revision)
-            let statement = try database.cachedStatement(
-                sql: """
-                    SELECT key, bytes, created, modified FROM record WHERE key > ifnull(?, x'')
-                    ORDER BY key LIMIT ?
-                    """
-            )
-            // No key is empty, so all come after an empty one (which GRDB binds as NULL).
-            let rows = try Row.fetchCursor(statement, arguments: [key?.blob ?? Data(), limit.records])
-            var records: [StoredRecord] = []
-            var bytes = 0
-            while let row = try rows.next() {
-                let record = try StoredRecord(row, path: path)
-                bytes += record.bytes.count
-                if bytes > limit.bytes, !records.isEmpty { break }
-                records.append(record)
-            }
-            return Snapshot(revision: revision, records: records)
         }
     }
 

@@ -19,12 +19,17 @@ package protocol Storage: Sendable {
     /// How many records have `prefix`, without reading them.
     func count(of prefix: RecordKey) throws(StorageError) -> Int
 
-    /// The next records in the order of keys, for who goes through all of them: a page is of one revision, and the
-    /// next page may be of a later one. What is put behind the last key meanwhile is not met any more.
+    /// The next records, for who goes through all of them, in an order of the engine's own: a record that is there all
+    /// the time comes once. A page is of one revision, and the next page may be of a later one. What is put meanwhile
+    /// may come or not.
     ///
-    /// - Parameter key: the last one of the page before; nil for the first page.
+    /// - Parameter end: of the page before; nil for the first page.
     /// - Returns: no record at the end of the store, and never else.
-    func page(after key: RecordKey?, _ limit: PageLimit) throws(StorageError) -> Snapshot
+    func page(after end: Page.End?, _ limit: PageLimit) throws(StorageError) -> Page
+
+    /// Calls `body` with the key of each record and its first `count` bytes (all of a shorter one), in no order. All
+    /// of them are of one revision.
+    func forEachHead(_ count: Int, _ body: (_ key: RawSpan, _ head: RawSpan) -> Void) throws(StorageError)
 
     /// The first `limit` keys with `prefix`, in order, without reading their records.
     func keys(of prefix: RecordKey, limit: Int) throws(StorageError) -> [RecordKey]
@@ -131,33 +136,6 @@ extension String {
 package enum Selection: Hashable, Sendable {
     case key(RecordKey)
     case prefix(RecordKey)
-}
-
-/// How long a page may be: `records` at most, and with more than one of them `bytes` at most.
-package struct PageLimit: Hashable, Sendable {
-    package let records: Int
-    package let bytes: Int
-
-    /// - Precondition: both are 1 or more.
-    package init(records: Int, bytes: Int) {
-        precondition(records > 0 && bytes > 0)
-        self.records = records
-        self.bytes = bytes
-    }
-}
-
-package struct Replacement: Hashable, Sendable {
-    package let key: RecordKey
-    /// What the record shall have.
-    package let bytes: [UInt8]
-    /// The commit that last put what is to be replaced.
-    package let since: Revision
-
-    package init(key: RecordKey, bytes: [UInt8], since: Revision) {
-        self.key = key
-        self.bytes = bytes
-        self.since = since
-    }
 }
 
 package struct StoredRecord: Hashable, Sendable {

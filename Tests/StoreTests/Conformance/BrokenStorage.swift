@@ -4,7 +4,7 @@ import Store
 struct BrokenStorage: Storage {
     enum Fault: CaseIterable {
         case ignoresConditions, losesDeletes, confusesPrefixes, losesBytes, forgetsChanges, countsKeysOnly,
-            losesPages,
+            losesPages, losesHeads,
             overwritesOthers, tellsReplacements
     }
     let base: any Storage
@@ -44,10 +44,18 @@ struct BrokenStorage: Storage {
         return try base.commit(transaction)
     }
 
-    func page(after key: RecordKey?, _ limit: PageLimit) throws(StorageError) -> Snapshot {
-        let page = try base.page(after: key, limit)
+    func page(after end: Page.End?, _ limit: PageLimit) throws(StorageError) -> Page {
+        let page = try base.page(after: end, limit)
         guard fault == .losesPages, page.records.count > 2 else { return page }
-        return Snapshot(revision: page.revision, records: Array(page.records.dropFirst()))
+        return Page(revision: page.revision, records: Array(page.records.dropFirst()), end: page.end)
+    }
+
+    func forEachHead(_ count: Int, _ body: (RawSpan, RawSpan) -> Void) throws(StorageError) {
+        var isFirst = true
+        try base.forEachHead(count) { key, head in
+            if fault != .losesHeads || !isFirst { body(key, head) }
+            isFirst = false
+        }
     }
 
     func replace(

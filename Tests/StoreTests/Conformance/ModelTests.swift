@@ -61,18 +61,6 @@ struct StoreModel {
         return count
     }
 
-    func page(after key: RecordKey?, _ limit: PageLimit) -> [StoredRecord] {
-        let rest = records.values.filter { record in key.map { $0 < record.key } ?? true }.sorted {
-            $0.key < $1.key
-        }
-        var bytes = 0
-        let fitting = rest.prefix { record in
-            bytes += record.bytes.count
-            return bytes <= limit.bytes
-        }
-        return Array(rest.prefix(max(1, min(limit.records, fitting.count))))
-    }
-
     func read(_ prefix: RecordKey) -> [StoredRecord] {
         records.values.filter { $0.key.text.utf8.starts(with: prefix.text.utf8) }.sorted { $0.key < $1.key }
     }
@@ -183,10 +171,14 @@ func randomTransaction(_ random: inout SeededRandom) -> Transaction {
         guard try store.count(of: key) == model.read(key).count else { return "count of \(key)" }
         let limit = PageLimit(
             records: Int.random(in: 1...5, using: &random), bytes: Int.random(in: 1...100, using: &random))
-        let last = Bool.random(using: &random) ? key : nil
-        guard try store.page(after: last, limit).records == model.page(after: last, limit) else {
-            return "page after \(last?.text ?? "nothing") of \(limit)"
+        let all = model.records.values.sorted { $0.key < $1.key }
+        guard try walk(store, limit).flatMap(\.records).sorted(by: { $0.key < $1.key }) == all else {
+            return "pages of \(limit)"
         }
+        let count = Int.random(in: 1...50, using: &random)
+        guard
+            try heads(store, count) == all.map({ [Array($0.key.text.utf8), Array($0.bytes.prefix(count))] })
+        else { return "heads of \(count) bytes" }
         let since = Revision(rawValue: UInt64.random(in: 0...model.revision.rawValue, using: &random))
         guard try store.changes(since: since).keys == model.changes(since: since) else {
             return "changes since \(since)"

@@ -7,6 +7,7 @@ internal import Store
 //
 //   StoreBench create DIRECTORY N         N durable creates, one at a time; prints a line of JSON
 //   StoreBench fill DIRECTORY A S         A algorithms bench/AN with S secrets each
+//   StoreBench audit DIRECTORY N          N opens in the audit log
 //   StoreBench update DIRECTORY           for each line VALUE of standard input: updates bench/A0's S0 and prints
 //                                         the monotonic clock, in nanoseconds, right after the commit
 
@@ -60,12 +61,29 @@ func update(_ store: SecretStore) throws {
     }
 }
 
+/// Lines as the agent writes them for opens by a program of a service.
+func audit(_ store: SecretStore, _ count: Int) throws {
+    let home = SecretHome.algorithm(try AlgorithmName("bench/Summarizer"))
+    let actor = AuditActor(
+        uid: 1000, gid: 1000, pid: 4711, executable: "/usr/bin/python3.11",
+        cgroup: "/system.slice/nlp-summarizer.service")
+    let name = try EnvironmentName("MYSQL_PASSWORD")
+    let event = AuditEvent(.open, by: actor, home: home, secret: name, version: .first)
+    let block = Array(repeating: event, count: 500)
+    for start in stride(from: 0, to: count, by: block.count) {
+        try store.audit.write(Array(block.prefix(count - start)), isDurable: false)
+        store.keepAudit()
+    }
+    try store.anchorAudit()
+}
+
 let arguments = CommandLine.arguments
 guard arguments.count >= 3 else { throw Usage() }
 let store = try open(arguments[2])
 switch (arguments[1], arguments.dropFirst(3).compactMap { Int($0) }) {
 case ("create", let numbers) where numbers.count == 1: try create(store, numbers[0])
 case ("fill", let numbers) where numbers.count == 2: try fill(store, numbers[0], numbers[1])
+case ("audit", let numbers) where numbers.count == 1: try audit(store, numbers[0])
 case ("update", let numbers) where numbers.isEmpty: try update(store)
 default: throw Usage()
 }
