@@ -13,8 +13,14 @@ final class ServedMounts: Sendable {
         let since: Timestamp
         let tree: AlgorithmTree
         let session: Session
+        /// The listed user whose it is; nil: root's or the agent's own.
+        let user: UInt32?
     }
-    private struct State {
+    /// Of one listed user, and of all of them: the rest of what an agent can serve is root's.
+    static let maximumOfUser = 64
+    static let maximumOfUsers = 512
+
+    struct State {
         var mounts: [Session.ID: Mount] = [:]
         var byAlgorithm: [AlgorithmName: Set<Session.ID>] = [:]
         var isClosed = false
@@ -34,6 +40,19 @@ final class ServedMounts: Sendable {
             return names.intersection(mounted)
         }
 
+        func checkRoom(for user: UInt32) throws(Failure) {
+            let hint = "unmount some: secretfs mounts lists them"
+            guard mounts.values.count(where: { $0.user == user }) < ServedMounts.maximumOfUser else {
+                throw Failure(
+                    .system, "user \(user) has \(ServedMounts.maximumOfUser) mounts, and may have no more",
+                    hint: hint)
+            }
+            guard mounts.values.count(where: { $0.user != nil }) < ServedMounts.maximumOfUsers else {
+                throw Failure(
+                    .system, "this agent serves \(ServedMounts.maximumOfUsers) mounts of users and no more")
+            }
+        }
+
         private func dependents(of secret: SharedSecret) -> [AlgorithmName] {
             byAlgorithm.compactMap { name, sessions in
                 let tree = sessions.first.flatMap { mounts[$0]?.tree }
@@ -42,14 +61,14 @@ final class ServedMounts: Sendable {
         }
     }
 
-    private let store: SecretStore
-    private let trail: any AuditTrail
-    private let loop: SessionLoop
-    private let log: Logger
-    private let state = Mutex(State())
+    let store: SecretStore
+    let trail: any AuditTrail
+    let loop: SessionLoop
+    let log: Logger
+    let state = Mutex(State())
     /// Of the threads that refresh: the one that follows storage, commands, the clock.
-    private let turn = Mutex(())
-    private let alarm = Mutex<ViewAlarm?>(nil)
+    let turn = Mutex(())
+    let alarm = Mutex<ViewAlarm?>(nil)
     /// One for all mounts: they share what is known of program files.
     private let callers = ProcessResolver { FileHash.sha256(of: $0, count: $1) }
     private let processNamespace = NamespaceID.ofProcesses()
@@ -83,10 +102,13 @@ final class ServedMounts: Sendable {
 
     /// Serves `request` on `descriptor`; `keeper` is what fusermount3 needs open as long as it is served.
     ///
-    /// - Parameter actor: who asks.
+    /// - Parameters:
+    ///   - actor: who asks.
+    ///   - user: a listed user, whose mount it is to be.
+    /// - Throws: `NotListed` if that user may not have it.
     func serve(
         _ request: ServeRequest, by actor: AuditActor, on descriptor: OwnedDescriptor,
-        keeper: OwnedDescriptor?
+        keeper: OwnedDescriptor?, for user: UInt32? = nil
     ) throws {
         let name = try AlgorithmName(request.algorithm)
         guard let attributes = MountAttributes(uid: request.uid, gid: request.gid, fileMode: request.fileMode)
@@ -94,11 +116,13 @@ final class ServedMounts: Sendable {
             throw Failure(.badInput, "mode 0\(String(request.fileMode, radix: 8)) is not some of 0444")
         }
         let view = try store.view(of: name)
+        if let user, !ListedUsers.allow(user, view.mounters) { throw NotListed() }
         let log = log
         let seldom = Seldom()
         let knowsThreads = request.processNamespace != nil && request.processNamespace == processNamespace
         let tree = AlgorithmTree(
-            view, of: name, attributes: attributes, trail: trail, callers: callers, knowsThreads: knowsThreads
+            view, of: name, attributes: attributes, trail: trail, callers: callers, knowsThreads: knowsThreads,
+            onlyFor: user
         ) { file, refusal in
             guard seldom.allows("\(file) \(refusal)") else { return }
             log.error(
@@ -108,7 +132,7 @@ final class ServedMounts: Sendable {
         try trail.record([
             AuditEvent(.mount, by: actor, home: .algorithm(name), detail: request.mountPoint)
         ])
-        try add(descriptor, keeper, tree, request, name)
+        try add(descriptor, keeper, tree, request, name, user)
         log.info(
             "mounted", metadata: ["algorithm": "\(name)", "mount-point": "\(printable(request.mountPoint))"])
         // A change between reading the view and being in the table was told to the others only.
@@ -117,14 +141,14 @@ final class ServedMounts: Sendable {
 
     private func add(
         _ descriptor: OwnedDescriptor, _ keeper: OwnedDescriptor?, _ tree: AlgorithmTree,
-        _ request: ServeRequest,
-        _ name: AlgorithmName
+        _ request: ServeRequest, _ name: AlgorithmName, _ user: UInt32?
     ) throws {
         // Under the lock, so that a mount that ends at once is in the table before it is taken out.
         try state.withLock { state in
             guard !state.isClosed else {
                 throw Failure(.unavailable, "the agent is stopping", hint: "try again")
             }
+            if let user { try state.checkRoom(for: user) }
             let ended = EndNotice()
             let session: Session
             do throws(SessionError) {
@@ -141,8 +165,8 @@ final class ServedMounts: Sendable {
             }
             ended.id.withLock { $0 = session.id }
             state.mounts[session.id] = Mount(
-                request: request, algorithm: name, since: .now(), tree: tree, session: session
-            )
+                request: request, algorithm: name, since: .now(), tree: tree, session: session,
+                user: user)
             state.byAlgorithm[name, default: []].insert(session.id)
             if state.mounts.count == 1 { onUse(true) }
         }
@@ -178,86 +202,6 @@ final class ServedMounts: Sendable {
                     "algorithm": "\(gone.algorithm)", "mount-point": "\(printable(gone.request.mountPoint))",
                     "end": "\(end)",
                 ])
-        }
-    }
-
-    // MARK: Changes
-
-    /// Reads what changed, once for each algorithm, and shows it in its mounts.
-    func refresh(_ affected: AffectedMounts) {
-        // Nothing can be read; `unseal` makes up for it.
-        guard !store.isSealed else { return }
-        let names = state.withLock { $0.affected(affected) }
-        for name in names {
-            do {
-                // One after the other: what was read first is shown first.
-                try turn.withLock { _ in publish(try currentView(of: name), of: name) }
-            } catch {
-                // The mounts go on showing what they have: a record that does not open shows nothing new.
-                log.error(
-                    "a change cannot be shown",
-                    metadata: ["algorithm": "\(name)", "reason": "\(Failure(any: error).message)"])
-            }
-        }
-    }
-
-    private func currentView(of name: AlgorithmName) throws(StoreError) -> AlgorithmView {
-        do {
-            return try store.view(of: name)
-        } catch .algorithmMissing {
-            // Deleted: its mounts stay, and show that nothing is left.
-            let generation = SecretStore.generation(of: try store.revision())
-            return AlgorithmView(generation: generation, modified: .now(), entries: [])
-        }
-    }
-
-    private func setAlarm(_ name: AlgorithmName, _ moment: Timestamp?) {
-        alarm.withLock { $0 }?.set(name, moment)
-    }
-
-    private func publish(_ view: AlgorithmView, of name: AlgorithmName) {
-        setAlarm(name, view.nextChange)
-        let mounts = state.withLock { state in (state.byAlgorithm[name] ?? []).compactMap { state.mounts[$0] }
-        }
-        for mount in mounts {
-            let stale = mount.tree.publish(view)
-            for name in stale { mount.session.invalidate(name: name.name, in: .root) }
-            // The directory's time. Its attributes are kept by the kernel too: every open looks at its mode.
-            if !stale.isEmpty { mount.session.invalidate(.root, data: false) }
-        }
-    }
-
-    // MARK: Stopping
-
-    /// No more mounts, if there is none now.
-    ///
-    /// - Returns: whether that is so.
-    func closeIfEmpty() -> Bool {
-        state.withLock { state in
-            if state.mounts.isEmpty { state.isClosed = true }
-            return state.isClosed
-        }
-    }
-
-    /// No more mounts; those that are there are unmounted where this process can see them, then ended.
-    func close() {
-        let mounts = state.withLock { state in
-            state.isClosed = true
-            return Array(state.mounts.values)
-        }
-        let visible = (try? MountTable.current().ours) ?? []
-        for mount in mounts {
-            let entry = visible.last { $0.point == mount.request.mountPoint }
-            if !mount.request.isPrivate, let entry {
-                do {
-                    try Mounting.detach(entry)
-                } catch {
-                    log.error(
-                        "cannot unmount",
-                        metadata: ["mount-point": "\(printable(entry.point))", "reason": "\(error)"])
-                }
-            }
-            loop.remove(mount.session)
         }
     }
 }

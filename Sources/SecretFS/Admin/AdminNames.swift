@@ -9,6 +9,7 @@ extension AdminTree {
     package func makeDirectory(
         _ name: Span<UInt8>, in directory: NodeID, by caller: Caller
     ) throws(Refusal) -> Node {
+        try admit(caller)
         let name = try text(name)
         let parent = try place(directory)
         let made: Place
@@ -81,16 +82,10 @@ extension AdminTree {
         }
     }
 
-    private func named<T>(_ parent: Place, _ parse: () throws(NameError) -> T) throws(Refusal) -> T {
-        do { return try parse() } catch {
-            tell(parent.path, error.description)
-            throw .invalid
-        }
-    }
-
     package func removeDirectory(
         _ name: Span<UInt8>, in directory: NodeID, by caller: Caller
     ) throws(Refusal) {
+        try admit(caller)
         let actor = actor(of: caller)
         let place = try find(try text(name), in: try place(directory))
         switch place {
@@ -142,6 +137,7 @@ extension AdminTree {
     package func create(
         _ name: Span<UInt8>, in directory: NodeID, for mode: OpenMode, by caller: Caller
     ) throws(Refusal) -> (Node, HandleID) {
+        try admit(caller)
         let name = try text(name)
         let parent = try place(directory)
         guard case .secret(let secret) = parent else {
@@ -193,6 +189,7 @@ extension AdminTree {
     package func removeFile(
         _ name: Span<UInt8>, in directory: NodeID, by caller: Caller
     ) throws(Refusal) {
+        try admit(caller)
         let name = try text(name)
         switch try find(name, in: try place(directory)) {
         case .file(let secret, let file):
@@ -217,6 +214,7 @@ extension AdminTree {
         _ name: Span<UInt8>, in directory: NodeID, to newName: Span<UInt8>, in newDirectory: NodeID,
         replacing: Bool, by caller: Caller
     ) throws(Refusal) {
+        try admit(caller)
         let (name, newName) = (try text(name), try text(newName))
         let (parent, newParent) = (try place(directory), try place(newDirectory))
         let moved = try find(name, in: parent)

@@ -9,6 +9,7 @@ extension AdminTree {
     package func open(
         _ node: NodeID, for mode: OpenMode, by caller: Caller
     ) throws(Refusal) -> HandleID {
+        try admit(caller)
         switch try place(node) {
         case .file(let secret, let file): return try open(file, of: secret, node, for: mode, by: caller)
         case .temporary(let secret, let file): return try open(file, of: secret, for: mode)
@@ -115,7 +116,10 @@ extension AdminTree {
     package func resize(
         _ node: NodeID, handle: HandleID?, to count: UInt64, by caller: Caller
     ) throws(Refusal) {
-        guard let handle else { return try resize(node, to: count, by: caller) }
+        guard let handle else {
+            try admit(caller)
+            return try resize(node, to: count, by: caller)
+        }
         switch state.withLock({ $0.files[handle] }) {
         case .writing(let writing):
             try cut(writing.buffer, to: count)

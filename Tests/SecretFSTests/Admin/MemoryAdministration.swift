@@ -17,6 +17,7 @@ final class MemoryAdministration: Administration {
         var algorithms: Set<AlgorithmName> = []
         var secrets: [SecretReference: Kept] = [:]
         var denials: [SecretReference] = []
+        var strangers: [AuditActor] = []
         var failure: AdministrationError?
     }
     let contents = Mutex(Contents())
@@ -56,6 +57,9 @@ final class MemoryAdministration: Administration {
             callers: .anyone, grants: kept.grants, versions: versions)
     }
 
+    func recordDenial(_ what: String, to actor: AuditActor) {
+        contents.withLock { $0.strangers.append(actor) }
+    }
     func recordDenial(of secret: SecretReference, to actor: AuditActor) {
         contents.withLock { $0.denials.append(secret) }
     }
