@@ -1,13 +1,10 @@
-#define _GNU_SOURCE
 #include "CLinux.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const int terminal_signals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP};
@@ -39,16 +36,6 @@ void linux_catch_terminal_signals(int descriptor) {
 void linux_release_terminal_signals(void) {
     for (int index = 0; index < terminal_signal_count; index++)
         sigaction(terminal_signals[index], &actions_before[index], NULL);
-}
-
-int linux_is_open_fuse_device(int descriptor) {
-    // A descriptor that only names a file (O_PATH) may name a “device” of a file system that its sender serves.
-    const int flags = fcntl(descriptor, F_GETFL);
-    if (flags < 0 || flags & O_PATH) return 0;
-    struct statx status;
-    // AT_STATX_DONT_SYNC: what the kernel knows already.
-    if (statx(descriptor, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &status) != 0) return 0;
-    return S_ISCHR(status.stx_mode) && status.stx_rdev_major == 10 && status.stx_rdev_minor == 229;
 }
 
 int linux_clone_fuse_device(int copy, int descriptor) {

@@ -1,5 +1,6 @@
 """Root's store and agent, and users of the machine who ask that agent for mounts."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -118,7 +119,13 @@ class World:
 
     @property
     def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.root.agent}/fd"))
+        """How many the agent has, but for those by which it knows callers again, which are bounded by themselves."""
+        folder = Path(f"/proc/{self.root.agent}/fd")
+        links = []
+        for number in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                links.append(os.readlink(folder / number))
+        return len([link for link in links if not link.startswith("/proc/") and "pidfd" not in link])
 
     @property
     def threads(self) -> int:

@@ -45,7 +45,21 @@ struct PublicClient {
 
     /// Asks the agent to serve what is mounted.
     func serve(_ request: PublicRequest, _ mounted: Mounted) throws(Failure) {
-        guard case .done = try ask(request, [mounted.descriptor]) else { throw Self.unexpected }
+        try AgentMessage.send(request, over: connection)
+        var frame = try receive()
+        if frame.bytes == PublicProtocol.lent, let device = frame.descriptors.first {
+            defer { for descriptor in frame.descriptors { close(descriptor) } }
+            do { try DeviceCopy.attach(device, to: mounted.descriptor) } catch {
+                throw Failure(
+                    .unavailable, "the kernel does not let the agent of another user serve this mount",
+                    hint: "run needs a newer kernel for it; try secretfs mount and secretfs-env")
+            }
+            do {
+                try DescriptorPassing.send(Frame(bytes: PublicProtocol.attached), over: connection.raw)
+            } catch { throw Self.gone }
+            frame = try receive()
+        }
+        guard case .done = try answer(frame) else { throw Self.unexpected }
     }
 
     /// The mounts of this user. A connection is good for one page.
@@ -65,9 +79,26 @@ struct PublicClient {
         Failure(.unavailable, "the agent answered something else than was asked")
     }
 
-    private func ask(_ request: PublicRequest, _ descriptors: [Int32] = []) throws(Failure) -> AgentAnswer {
-        try AgentMessage.send(request, descriptors: descriptors, over: connection)
-        let (answer, _) = try AgentMessage.receive(AgentAnswer.self, over: connection)
+    private static var gone: Failure {
+        Failure(.retry, "the agent has ended, or waited too long for this command", hint: "try again")
+    }
+
+    private func receive() throws(Failure) -> Frame {
+        do {
+            return try DescriptorPassing.receive(
+                upTo: AgentSocket.maximumMessage, descriptors: 1, over: connection.raw)
+        } catch { throw Self.gone }
+    }
+
+    private func ask(_ request: PublicRequest) throws(Failure) -> AgentAnswer {
+        try AgentMessage.send(request, over: connection)
+        return try answer(try receive())
+    }
+
+    private func answer(_ frame: Frame) throws(Failure) -> AgentAnswer {
+        guard let answer = try? JSONDecoder().decode(AgentAnswer.self, from: Data(frame.bytes)) else {
+            throw Self.unexpected
+        }
         if case .failure(let status, let message, let hint) = answer {
             throw Failure(ExitStatus(rawValue: status) ?? .unavailable, message, hint: hint)
         }

@@ -8,8 +8,7 @@ import Store
 import Synchronization
 
 /// Answers listed users. Each connection has a thread of its own, of which a user has a few and all together have a few
-/// more: whoever sends nothing, reads nothing, or sends descriptors that take for ever to close (a file of a file system
-/// that they serve themselves) holds up only their own. Nothing here is shared with the socket of root's commands.
+/// more: whoever sends nothing or reads nothing holds up only their own. No descriptor is taken (`DeviceCopy`). Nothing here is shared with the socket of root's commands.
 final class PublicServer: Sendable {
     private let socket: OwnedDescriptor
     private let store: SecretStore
@@ -59,12 +58,11 @@ final class PublicServer: Sendable {
         defer { connection.closeNow() }
         do {
             try? DescriptorPassing.send(Frame(bytes: PublicProtocol.greeting), over: connection.raw)
-            // One descriptor: the kernel makes none of the others that may have been sent.
-            let (request, descriptors) = try AgentMessage.receive(
-                PublicRequest.self, upTo: PublicProtocol.maximumMessage, descriptors: 1, over: connection)
+            let (request, _) = try AgentMessage.receive(
+                PublicRequest.self, upTo: PublicProtocol.maximumMessage, descriptors: 0, over: connection)
             let answer: AgentAnswer
             do {
-                answer = try self.answer(request, try PublicPeer(connection, peer, callers), descriptors.first)
+                answer = try self.answer(request, try PublicPeer(connection, peer, callers), connection)
             } catch {
                 answer = AgentAnswer(Failure(any: error))
             }
@@ -75,7 +73,7 @@ final class PublicServer: Sendable {
     }
 
     private func answer(
-        _ request: PublicRequest, _ peer: PublicPeer, _ device: OwnedDescriptor?
+        _ request: PublicRequest, _ peer: PublicPeer, _ connection: OwnedDescriptor
     ) throws -> AgentAnswer {
         switch request {
         case .mounts(let skip):
@@ -92,7 +90,7 @@ final class PublicServer: Sendable {
                 fileMode: MountAttributes.defaultFileMode, isPrivate: isPrivate,
                 processNamespace: processNamespace)
             do {
-                try mounts.serve(request, by: peer.actor, on: try own(device), keeper: nil, for: peer.uid)
+                try mounts.serve(request, by: peer.actor, on: try device(over: connection), keeper: nil, for: peer.uid)
             } catch is NotListed {
                 throw deny(name, to: peer)
             }
@@ -101,7 +99,7 @@ final class PublicServer: Sendable {
             try decide(about: nil, peer) { ListedUsers.allow(peer.uid, try store.administrators()) }
             let request = AdminServeRequest(
                 mountPoint: point, uid: peer.uid, gid: peer.gid, processNamespace: processNamespace)
-            try adminMounts.serve(request, by: peer.actor, on: try own(device), keeper: nil, for: peer.uid)
+            try adminMounts.serve(request, by: peer.actor, on: try device(over: connection), keeper: nil, for: peer.uid)
             // Somebody may have been taken off the list meanwhile.
             adminMounts.endUnlisted()
         }
@@ -151,20 +149,25 @@ final class PublicServer: Sendable {
             hint: "ask an administrator: secretfs mounters \(name) --add \(uid)")
     }
 
-    /// - Throws: a fact about the descriptor, for somebody who is listed.
-    private func own(_ device: OwnedDescriptor?) throws(Failure) -> OwnedDescriptor {
-        guard let device else { throw Failure(.badInput, "no FUSE descriptor came with the request") }
-        do { return OwnedDescriptor(try DeviceCopy.make(of: device.raw)) } catch {
-            switch error {
-            case .notADevice:
-                throw Failure(.badInput, "what came with the request is not a FUSE descriptor")
-            case .notMounted:
-                throw Failure(.badInput, "nothing is mounted on the descriptor that came with the request")
-            case .notPermitted(let errno):
-                throw Failure(
-                    .unavailable, "the agent may not open the FUSE device: \(errnoText(errno))",
-                    hint: "its service needs DeviceAllow=/dev/fuse rw")
+    /// The connection of the mount that is to be served.
+    ///
+    /// - Throws: a fact, for somebody who is listed.
+    private func device(over connection: OwnedDescriptor) throws -> OwnedDescriptor {
+        do {
+            let lent = OwnedDescriptor(try DeviceCopy.open())
+            try DescriptorPassing.send(
+                Frame(bytes: PublicProtocol.lent, descriptors: [lent.raw]), over: connection.raw)
+            let reply = try DescriptorPassing.receive(upTo: 64, descriptors: 0, over: connection.raw)
+            guard reply.bytes == PublicProtocol.attached else {
+                throw Failure(.badInput, "the command does not say that the device is attached")
             }
+            return OwnedDescriptor(try DeviceCopy.make(of: lent.raw))
+        } catch DeviceCopy.Failure.notMounted {
+            throw Failure(.badInput, "nothing is mounted on the connection that was offered")
+        } catch DeviceCopy.Failure.notPermitted(let errno) {
+            throw Failure(
+                .unavailable, "the agent may not open /dev/fuse: \(errnoText(errno))",
+                hint: "its service needs DeviceAllow=/dev/fuse rw, and no PrivateDevices=yes")
         }
     }
 

@@ -136,10 +136,6 @@ static inline int linux_is_fuse_device(int descriptor) {
     return fstat(descriptor, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(10, 229);
 }
 
-// DeviceCopy: whether a descriptor of anybody's is an open FUSE device. Asks no file system, which could be the
-// sender's and never answer.
-int linux_is_open_fuse_device(int descriptor);
-
 // DeviceCopy: FUSE_DEV_IOC_CLONE of <linux/fuse.h>: `copy`, a new descriptor of the device, becomes one of the connection
 // of `descriptor`. -1 with errno; EINVAL if nothing is mounted on that.
 int linux_clone_fuse_device(int copy, int descriptor);
