@@ -17,7 +17,9 @@ final class Denials: Sendable {
     func note(_ actor: AuditActor, _ name: AlgorithmName?) {
         guard let uid = actor.uid else { return }
         let (isRecorded, isFirst) = counter.withLock { $0.note(uid) }
-        if isFirst { clock.asyncAfter(deadline: .now() + .seconds(Self.window)) { [weak self] in self?.end() } }
+        if isFirst {
+            clock.asyncAfter(deadline: .now() + .seconds(Self.window)) { [weak self] in self?.end() }
+        }
         guard isRecorded else { return }
         let event = AuditEvent(
             .mount, .denied, by: actor, home: name.map { .algorithm($0) },

@@ -40,7 +40,9 @@ struct PublicClient {
     static func missing(_ state: StateDirectory) -> Failure {
         Failure(
             .unavailable, "no agent answers other users for \(state.path)",
-            hint: "ask its administrator: systemctl start secretfs-agent, or secretfs agent --state \(state.path)")
+            hint:
+                "ask its administrator: systemctl start secretfs-agent, or secretfs agent --state \(state.path)"
+        )
     }
 
     /// Asks the agent to serve what is mounted.

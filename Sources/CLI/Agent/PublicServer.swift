@@ -16,7 +16,8 @@ final class PublicServer: Sendable {
     private let adminMounts: AdminMounts
     private let denials: Denials
     private let log: Logger
-    private let callers = ProcessResolver { _, _ in nil }
+    // Whoever asks does so once.
+    private let callers = ProcessResolver(remembers: false) { _, _ in nil }
     private let processNamespace = NamespaceID.ofProcesses()
     private let budget = ConnectionBudget()
 
@@ -90,7 +91,8 @@ final class PublicServer: Sendable {
                 fileMode: MountAttributes.defaultFileMode, isPrivate: isPrivate,
                 processNamespace: processNamespace)
             do {
-                try mounts.serve(request, by: peer.actor, on: try device(over: connection), keeper: nil, for: peer.uid)
+                try mounts.serve(
+                    request, by: peer.actor, on: try device(over: connection), keeper: nil, for: peer.uid)
             } catch is NotListed {
                 throw deny(name, to: peer)
             }
@@ -99,7 +101,8 @@ final class PublicServer: Sendable {
             try decide(about: nil, peer) { ListedUsers.allow(peer.uid, try store.administrators()) }
             let request = AdminServeRequest(
                 mountPoint: point, uid: peer.uid, gid: peer.gid, processNamespace: processNamespace)
-            try adminMounts.serve(request, by: peer.actor, on: try device(over: connection), keeper: nil, for: peer.uid)
+            try adminMounts.serve(
+                request, by: peer.actor, on: try device(over: connection), keeper: nil, for: peer.uid)
             // Somebody may have been taken off the list meanwhile.
             adminMounts.endUnlisted()
         }

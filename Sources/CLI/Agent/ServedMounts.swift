@@ -121,7 +121,8 @@ final class ServedMounts: Sendable {
         let seldom = Seldom()
         let knowsThreads = request.processNamespace != nil && request.processNamespace == processNamespace
         let tree = AlgorithmTree(
-            view, of: name, attributes: attributes, trail: trail, callers: callers, knowsThreads: knowsThreads,
+            view, of: name, attributes: attributes, trail: trail, callers: callers,
+            knowsThreads: knowsThreads,
             onlyFor: user
         ) { file, refusal in
             guard seldom.allows("\(file) \(refusal)") else { return }

@@ -63,7 +63,8 @@ struct AgentCommand: ParsableCommand {
     private func unmountRest(_ mounts: [ServedMountReport]) {
         let left = Set(((try? MountTable.current().ours) ?? []).map(\.point))
         let listed = mounts.filter { $0.isListed && !$0.isPrivate }
-        _ = ListedUsers.detach(listed.map { ($0.uid, $0.mountPoint) }).wait(timeout: DispatchTime.now() + .seconds(5))
+        _ = ListedUsers.detach(listed.map { ($0.uid, $0.mountPoint) }).wait(
+            timeout: DispatchTime.now() + .seconds(5))
         for mount in mounts where !mount.isListed && !mount.isPrivate && left.contains(mount.mountPoint) {
             do {
                 try Mounting.unmount(mount.mountPoint, lazily: true)
