@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -385,6 +386,8 @@ def test_a_process_of_another_process_namespace_is_told_why_it_may_not_ask(world
     script = CONNECT + "print(mount(sys.argv[2])['failure'])"
     said = world.alice.python(script, world.socket, NAME, before=["unshare", "-Urpf", "--mount-proc"])
     assert "another process namespace" in said and "77" in said
+    (line,) = [line for line in world.audit("--action", "mount") if line["outcome"] == "denied"]
+    assert line["uid"] == ALICE and "another process namespace" in line["detail"]
 
 
 def test_where_a_user_lets_others_in_they_get_nothing(world):
@@ -411,3 +414,39 @@ subprocess.run(command, check=True, pass_fds=[theirs.fileno()], env={"_FUSE_COMM
 _, (device,), _, _ = socket.recv_fds(ours, 1, 1)
 print(mount(sys.argv[2], device, point=sys.argv[3]))
 """
+
+
+@pytest.fixture
+def service_folder():
+    """Where root lets an agent of Alice's listen."""
+    path = f"/run/secretfs/agents/{ALICE}"
+    os.makedirs(path, mode=0o755, exist_ok=True)
+    os.chmod(path, 0o755)
+    os.chown(path, ALICE, ALICE)
+    yield path
+    shutil.rmtree(path)
+
+
+# > An agent of another user has one only if there is a folder for it that is its own and that nobody else can write to. — docs/CLI.md#listed-users
+@pytest.mark.parametrize("folder_is", ["its own", "open to others"])
+def test_an_agent_without_privileges_serves_listed_users_too(world, service_folder, folder_is):
+    if folder_is == "open to others":
+        os.chmod(service_folder, 0o777)
+    state = world.alice.home / "state"
+    own = Store(world.binaries, state, world.alice.prefix, {"HOME": str(world.alice.home)})
+    own.init({"KEY": b"of-alice"})
+    try:
+        own.run("mounters", NAME, "--add", str(BOB))
+        kept = world.alice.point()
+        own.mount(kept)
+        bob = Store(world.binaries, state, world.bob.prefix, {"HOME": str(world.bob.home)})
+        done = bob.attempt("run", NAME, "--", "sh", "-c", "printf %s $KEY")
+        if folder_is == "open to others":
+            assert done.returncode == 69 and b"no agent answers other users" in done.stderr
+            return
+        assert done.stdout == b"of-alice", done
+        assert bob.attempt("run", "no/No", "--", "true").returncode == 77
+        own.run("mounters", NAME, "--remove", str(BOB))
+        assert bob.attempt("run", NAME, "--", "true").returncode == 77
+    finally:
+        own.stop()

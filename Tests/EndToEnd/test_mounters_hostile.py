@@ -176,32 +176,31 @@ def test_a_flood_of_questions_is_two_lines_in_the_log(calm):
 
 
 BLOCKING = CONNECT + FUSE + """
-import fcntl, threading
+import threading
 own_namespace()
 point = os.environ["HOME"] + "/blocking"
 os.mkdir(point)
 device = fuse(point)
-assert "done" in mount(sys.argv[2], device)
-# The open files that this process had, also the one that the agent lent, block.
-lent_again = connect()
-lent_again.send(json.dumps({"mount": {"algorithm": sys.argv[2], "mountPoint": "/x", "isPrivate": False}}).encode())
-_, (lent,), _, _ = socket.recv_fds(lent_again, 100, 1)
+asking = connect()
+asking.send(json.dumps({"mount": {"algorithm": sys.argv[2], "mountPoint": "/x", "isPrivate": False}}).encode())
+_, (lent,), _, _ = socket.recv_fds(asking, 100, 1)
 fcntl.ioctl(lent, 0x8004E500, struct.pack("I", device))
-fcntl.fcntl(lent, fcntl.F_SETFL, 0)
-lent_again.send(b"attached")
-assert b"done" in lent_again.recv(65536)
-fcntl.fcntl(device, fcntl.F_SETFL, fcntl.fcntl(device, fcntl.F_GETFL) & ~os.O_NONBLOCK)
+# The open files that this process has had, also the one that the agent lent, block.
+for open_file in (device, lent):
+    fcntl.fcntl(open_file, fcntl.F_SETFL, 0)
+asking.send(b"attached")
+assert b"done" in asking.recv(65536)
 for _ in range(20):
     open(point + "/KEY", "rb").read()
-# And this one takes requests away from it.
-def steal():
+# And they take requests away from it.
+def steal(open_file):
     try:
         while True:
-            os.read(device, 1 << 20)
+            os.read(open_file, 1 << 20)
     except OSError:
         pass
-for _ in range(4):
-    threading.Thread(target=steal, daemon=True).start()
+for number in range(4):
+    threading.Thread(target=steal, args=[[device, lent][number % 2]], daemon=True).start()
 def read():
     open(point + "/KEY", "rb").read()
 for _ in range(20):

@@ -13,8 +13,10 @@ final class Denials: Sendable {
 
     init(_ trail: any AuditTrail) { self.trail = trail }
 
-    /// - Parameter name: nil: the store, for administration.
-    func note(_ actor: AuditActor, _ name: AlgorithmName?) {
+    /// - Parameters:
+    ///   - name: what was asked for; nil: the store, or it was not looked at.
+    ///   - detail: what there is to tell besides.
+    func note(_ actor: AuditActor, _ name: AlgorithmName?, _ detail: String? = nil) {
         guard let uid = actor.uid else { return }
         let (isRecorded, isFirst) = counter.withLock { $0.note(uid) }
         if isFirst {
@@ -22,8 +24,7 @@ final class Denials: Sendable {
         }
         guard isRecorded else { return }
         let event = AuditEvent(
-            .mount, .denied, by: actor, home: name.map { .algorithm($0) },
-            detail: name == nil ? "for administration" : nil)
+            .mount, .denied, by: actor, home: name.map { .algorithm($0) }, detail: detail)
         // It is denied in any case.
         try? trail.record([event])
     }

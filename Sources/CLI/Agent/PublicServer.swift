@@ -63,13 +63,20 @@ final class PublicServer: Sendable {
                 PublicRequest.self, upTo: PublicProtocol.maximumMessage, descriptors: 0, over: connection)
             let answer: AgentAnswer
             do {
-                answer = try self.answer(request, try PublicPeer(connection, peer, callers), connection)
+                answer = try self.answer(request, try self.peer(connection, peer), connection)
             } catch {
                 answer = AgentAnswer(Failure(any: error))
             }
             try AgentMessage.send(answer, over: connection)
         } catch {
             log.debug("a listed user was not answered", metadata: ["reason": "\(error.message)"])
+        }
+    }
+
+    private func peer(_ connection: OwnedDescriptor, _ peer: Peer) throws(Failure) -> PublicPeer {
+        do { return try PublicPeer(connection, peer, callers) } catch {
+            denials.note(AuditActor(uid: peer.uid, gid: peer.gid), nil, error.message)
+            throw error
         }
     }
 
@@ -137,7 +144,7 @@ final class PublicServer: Sendable {
     }
 
     private func deny(_ name: AlgorithmName?, to peer: PublicPeer) -> Failure {
-        denials.note(peer.actor, name)
+        denials.note(peer.actor, name, name == nil ? "for administration" : nil)
         return Self.denial(of: name, to: peer.uid)
     }
 
