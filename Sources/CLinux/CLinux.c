@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static const int terminal_signals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP};
@@ -34,4 +36,9 @@ void linux_catch_terminal_signals(int descriptor) {
 void linux_release_terminal_signals(void) {
     for (int index = 0; index < terminal_signal_count; index++)
         sigaction(terminal_signals[index], &actions_before[index], NULL);
+}
+
+int linux_clone_fuse_device(int copy, int descriptor) {
+    uint32_t number = (uint32_t)descriptor;
+    return ioctl(copy, _IOR(229, 0, uint32_t), &number);
 }

@@ -19,6 +19,8 @@ package final class AlgorithmTree: FileTree {
     /// Whether thread ids of requests are of our process namespace. The kernel gives those of the namespace in which
     /// the mount was made, whoever serves it (fuse_get_req in fs/fuse/dev.c, fc->pid_ns).
     let knowsThreads: Bool
+    /// The only user whom it answers; nil: modes and rules decide.
+    let user: UInt32?
     let onProblem: @Sendable (_ file: String, Refusal) -> Void
     let state: Mutex<TreeState>
 
@@ -26,10 +28,12 @@ package final class AlgorithmTree: FileTree {
     ///   - trail: where each open is recorded before anything of it is released.
     ///   - callers: finds out who opens, for rules and records.
     ///   - knowsThreads: whether the mount was made in our process namespace. If not, every rule denies.
+    ///   - user: in the mount of a listed user: that user, and no process of anybody else is answered.
     ///   - onProblem: told the name of each file that could not be opened or read, and why, for the log.
     package init(
         _ view: AlgorithmView, of algorithm: AlgorithmName, attributes: MountAttributes,
         trail: any AuditTrail, callers: any CallerResolver = NoCallerResolver(), knowsThreads: Bool = true,
+        onlyFor user: UInt32? = nil,
         onProblem: @escaping @Sendable (_ file: String, Refusal) -> Void
     ) {
         self.algorithm = algorithm
@@ -37,6 +41,7 @@ package final class AlgorithmTree: FileTree {
         self.trail = trail
         self.callers = callers
         self.knowsThreads = knowsThreads
+        self.user = user
         self.onProblem = onProblem
         state = Mutex(TreeState(view))
     }

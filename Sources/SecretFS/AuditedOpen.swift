@@ -47,9 +47,10 @@ extension AlgorithmTree {
         guard let content else { throw .stale }
         // A number of another process namespace is somebody else's in ours.
         let caller = Caller(uid: caller.uid, gid: caller.gid, thread: knowsThreads ? caller.thread : 0)
-        var gate = CallerGate(caller, callers, for: content.entries)
+        var gate = CallerGate(caller, callers, for: content.entries, onlyFor: user)
         let result: Result<HandleID, Refusal>
         do throws(Refusal) {
+            if content.isRecorded { try gate.admit() }
             let file = try open(content, of: id, &gate)
             // Counted from now on, also while the record waits for a disk.
             result = .success(state.withLock { state in state.files.add(file) })
@@ -86,12 +87,20 @@ extension AlgorithmTree {
         guard case .failure(let refusal) = result else { return event }
         event.outcome = refusal == .denied ? .denied : .failed
         event.entries = nil
-        event.detail = "\(refusal)"
+        event.detail = "\(refusal)" + (user.map { ", in a mount of uid \($0)" } ?? "")
         return event
     }
 }
 
 extension Content {
+    /// Whether it has anything of a value.
+    fileprivate var isRecorded: Bool {
+        switch self {
+        case .entry, .environ: true
+        case .generation, .retired: false
+        }
+    }
+
     /// Whose rules decide.
     fileprivate var entries: [Entry] {
         switch self {

@@ -132,7 +132,7 @@ struct TreeState {
         guard new.generation >= view.generation else { return }
         view = AlgorithmView(
             generation: view.generation, modified: view.modified, entries: new.entries,
-            nextChange: new.nextChange, shared: new.shared)
+            nextChange: new.nextChange, shared: new.shared, mounters: new.mounters)
         for (node, entry) in zip(entryNodes, new.entries) { known[node]?.content = .entry(entry) }
         let environ = environContent
         known[environNode]?.content = environ

@@ -30,6 +30,11 @@ package protocol Administration: Sendable {
 
     /// Records that `actor` was kept from reading the value of a secret.
     func recordDenial(of secret: SecretReference, to actor: AuditActor)
+
+    /// Records that `actor` was kept out.
+    ///
+    /// - Parameter what: of what, in words.
+    func recordDenial(_ what: String, to actor: AuditActor)
 }
 
 /// Names a secret.

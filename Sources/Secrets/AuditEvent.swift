@@ -67,6 +67,7 @@ package enum AuditAction: String, CaseIterable, Sendable {
     case secretDelete = "secret.delete"
     case secretGrant = "secret.grant"
     case secretRevoke = "secret.revoke"
+    case adminUpdate = "admin.update"
     case auditSettings = "audit.settings"
     case auditRotate = "audit.rotate"
     // Keys and copies.

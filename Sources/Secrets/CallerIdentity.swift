@@ -1,13 +1,34 @@
 /// The process behind one open. Plain data, for rules and for the audit log; what was not asked for is nil.
 package struct CallerIdentity: Hashable, Sendable {
     /// The effective user and group for files (fsuid, fsgid), as the kernel sent them with the request.
-    package let uid: UInt32
-    package let gid: UInt32
+    package var uid: UInt32
+    package var gid: UInt32
     /// The process, not the thread.
     package var process: Int32?
     package var executable: Executable?
     /// The path in the cgroup v2 hierarchy as this process sees it; `/..` at its start: outside of what it sees.
     package var cgroup: [UInt8]?
+    /// Whose rights the thread has, as this process's user namespace numbers them.
+    package var rights: Rights?
+
+    /// The user and group ids of a thread, from /proc and not from the mount.
+    package struct Rights: Hashable, Sendable {
+        /// Real, effective, saved, and for files.
+        package let uids: [UInt32]
+        package let gids: [UInt32]
+        /// In how many process namespaces it has a number, from that of /proc inwards. 1: in that one only.
+        package let depth: Int
+
+        /// - Parameter uids, gids: four each.
+        package init(uids: [UInt32], gids: [UInt32], depth: Int) {
+            self.uids = uids
+            self.gids = gids
+            self.depth = depth
+        }
+
+        /// Whether it is this user through and through: no set-uid program, and nobody who is about to become another.
+        package func areAll(of uid: UInt32) -> Bool { uids.count == 4 && uids.allSatisfy { $0 == uid } }
+    }
 
     /// The program file that the process runs. Bytes, because a file name is.
     package struct Executable: Hashable, Sendable {
@@ -42,6 +63,7 @@ package struct CallerQuestion: Hashable, Sendable {
     package var process: Bool
     package var executable: Bool
     package var cgroup: Bool
+    package var rights: Bool
     /// Program files to compare the caller's with.
     package var executables: [CallerRule.Executable]
 
@@ -50,9 +72,10 @@ package struct CallerQuestion: Hashable, Sendable {
     package static let everything = CallerQuestion(process: true, executable: true, cgroup: true)
 
     package init(
-        process: Bool = false, executable: Bool = false, cgroup: Bool = false,
+        process: Bool = false, executable: Bool = false, cgroup: Bool = false, rights: Bool = false,
         executables: [CallerRule.Executable] = []
     ) {
+        self.rights = rights
         self.process = process
         self.executable = executable
         self.cgroup = cgroup

@@ -77,11 +77,14 @@ package struct AlgorithmView: Sendable {
     package let nextChange: Timestamp?
     /// The secrets of owners that it depends on, shown or not.
     package let shared: Set<SharedSecret>
+    /// Who may have it mounted.
+    package let mounters: UserList
 
     package init(
         generation: UInt64, modified: Timestamp, entries: [Entry], nextChange: Timestamp? = nil,
-        shared: Set<SharedSecret> = []
+        shared: Set<SharedSecret> = [], mounters: UserList = UserList()
     ) {
+        self.mounters = mounters
         self.generation = generation
         self.modified = modified
         self.entries = entries

@@ -1,5 +1,6 @@
 """What commands say and exit with when they cannot do what they are asked: an interface."""
 
+import json
 import os
 
 import pytest
@@ -176,8 +177,11 @@ def test_mounting_an_algorithm_that_does_not_exist_leaves_nothing(store):
 def test_another_user_may_not_use_the_store(store):
     store.mount()
     before = ["setpriv", "--reuid", str(OTHER_UID), "--regid", str(OTHER_UID), "--clear-groups"]
-    for command in [["status"], ["algorithm", "list"], ["agent", "--stop"], ["mounts"]]:
+    for command in [["status"], ["algorithm", "list"], ["agent", "--stop"], ["run", ALGORITHM, "--", "true"]]:
         store.run(*command, before=before).failed(DENIED)
+    # Whoever asks is told of their own mounts, of which there are none.
+    rows = json.loads(store.does("mounts", "--json", before=before).output)
+    assert all(row["state"] in ("other", "dead") and "algorithm" not in row for row in rows)
     store.run("unmount", store.root / "mount", before=before).failed(DENIED)
     assert store.mounts
 

@@ -133,9 +133,10 @@ def test_mounts_as_json_have_their_keys(store):
     mount = store.mount("--mode", "0440")
     row = next(row for row in store.json("mounts") if row["mountPoint"] == str(mount))
     assert keys(row) == {
-        "mountPoint", "state", "algorithm", "entries", "generation", "uid", "gid", "mode", "since",
+        "mountPoint", "state", "algorithm", "entries", "generation", "uid", "gid", "mode", "since", "listed",
     }  # fmt: skip
     assert (row["state"], row["algorithm"], row["entries"], row["mode"]) == ("served", ALGORITHM, 1, "0440")
+    assert row["listed"] is False
 
 
 def test_doctor_as_json_has_its_keys(store):

@@ -283,3 +283,30 @@ def test_run_mounts_nowhere_that_others_can_change(store, namespace, folder):
     done = store.attempt("run", NAME, "--", "sh", "-c", "echo $SECRETFS_DIRECTORY", prefix=prefix)
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode().startswith(str(store.state)) and os.listdir(public) == []
+
+
+def test_the_agents_user_administers_the_store_as_files(store, namespace, folder):
+    point = folder / "home/admin"
+    point.mkdir()
+    os.chown(point, UID, UID)
+    store.run("mount", "--admin", str(point))
+    (line,) = our_mounts(namespace)
+    assert f"user_id={UID}" in line and line.split()[5].split(",")[0] == "rw"
+    home = point / "algorithms" / NAME
+
+    def sh(script, uid=UID):
+        return namespace.run(*as_user(uid), "sh", "-c", script, "sh", str(home))
+
+    done = sh('set -e; cd "$1"; mkdir TOKEN; printf %s first > TOKEN/value; printf %s second > TOKEN/value; cat TOKEN/version TOKEN/modified_by')
+    assert done.returncode == 0 and done.stdout.decode() == f"2\nuid {UID}\n", done
+    refused = sh('cat "$1/TOKEN/value"')
+    assert refused.returncode != 0 and b"Permission denied" in refused.stderr
+    for uid in (STRANGER, 0):
+        assert sh('ls "$1"', uid).returncode != 0
+    # One open is one version also here, where the agent may look at its own user's processes only.
+    done = sh('cd "$1/TOKEN"; { /bin/echo -n th; /bin/echo -n ird; } > value; cat version')
+    assert done.stdout == b"3\n", done
+    done = store.attempt("run", NAME, "--", "sh", "-c", "printf %s $TOKEN")
+    assert done.stdout == b"third", done
+    store.run("unmount", str(point))
+    assert our_mounts(namespace) == []

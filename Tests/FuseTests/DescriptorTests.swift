@@ -30,6 +30,17 @@ struct `A descriptor that is no mount` {
         #expect(throws: SessionError.descriptor(errno: EBADF)) { try loop.add(-1, serving: NoTree()) }
     }
 
+    @Test func `that was lent is not served before it is attached to one`() throws {
+        let lent = try DeviceCopy.open()
+        defer { close(lent) }
+        #expect(fcntl(lent, F_GETFD) == FD_CLOEXEC)
+        #expect(throws: DeviceCopy.Failure.notMounted) { try DeviceCopy.make(of: lent) }
+        let other = open("/dev/fuse", O_RDWR | O_CLOEXEC)
+        defer { close(other) }
+        #expect(throws: DeviceCopy.Failure.notMounted) { try DeviceCopy.attach(lent, to: other) }
+        #expect(throws: DeviceCopy.Failure.notMounted) { try DeviceCopy.attach(other, to: lent) }
+    }
+
     @Test func `ends at once if nothing is mounted on it`() throws {
         let loop = try SessionLoop(workers: 1)
         defer { loop.stop() }

@@ -11,7 +11,13 @@ final class AdminMounts: Sendable {
         let request: AdminServeRequest
         let since: Timestamp
         let session: Session
+        /// The listed administrator whose it is; nil: root's or the agent's own.
+        let user: UInt32?
     }
+    /// Of one listed administrator: each has a thread and locked memory of its own. And of all of them.
+    static let maximumOfUser = 8
+    static let maximumOfUsers = 64
+
     private struct State {
         /// By a number of ours: a session's is known only after it may have ended.
         var mounts: [Int: Mount] = [:]
@@ -19,6 +25,8 @@ final class AdminMounts: Sendable {
         var isClosed = false
     }
     private let administration: StoreAdministration
+    private let store: SecretStore
+    private let callers = ProcessResolver { _, _ in nil }
     private let trail: any AuditTrail
     private let loop: SessionLoop
     private let log: Logger
@@ -31,6 +39,7 @@ final class AdminMounts: Sendable {
         _ store: SecretStore, _ trail: any AuditTrail, _ loop: SessionLoop, _ log: Logger,
         onUse: @escaping @Sendable (_ isUsed: Bool) -> Void
     ) {
+        self.store = store
         administration = StoreAdministration(store: store, trail: trail)
         self.trail = trail
         self.loop = loop
@@ -42,10 +51,12 @@ final class AdminMounts: Sendable {
 
     /// Serves `request` on `descriptor`; `keeper` is what fusermount3 needs open as long as it is served.
     ///
-    /// - Parameter actor: who asks.
+    /// - Parameters:
+    ///   - actor: who asks.
+    ///   - user: a listed administrator, whose mount it is to be.
     func serve(
         _ request: AdminServeRequest, by actor: AuditActor, on descriptor: OwnedDescriptor,
-        keeper: OwnedDescriptor?
+        keeper: OwnedDescriptor?, for user: UInt32? = nil
     ) throws {
         try trail.record([
             AuditEvent(.mount, by: actor, detail: "for administration: \(request.mountPoint)")
@@ -53,12 +64,13 @@ final class AdminMounts: Sendable {
         let knowsThreads = request.processNamespace != nil && request.processNamespace == processNamespace
         let tree = AdminTree(
             administration, uid: request.uid, gid: request.gid, knowsThreads: knowsThreads,
-            onProblem: Self.reporter(to: log))
+            onlyFor: user, callers: callers, onProblem: Self.reporter(to: log))
         // Under the lock, so that a mount that ends at once is in the table before it is taken out.
         try state.withLock { state in
             guard !state.isClosed else {
                 throw Failure(.unavailable, "the agent is stopping", hint: "try again")
             }
+            if let user { try Self.checkRoom(for: user, state.mounts.values.compactMap(\.user)) }
             state.last += 1
             let number = state.last
             let session: Session
@@ -70,7 +82,7 @@ final class AdminMounts: Sendable {
             } catch {
                 throw Failure(.system, "the mount cannot be served: \(error)")
             }
-            state.mounts[number] = Mount(request: request, since: .now(), session: session)
+            state.mounts[number] = Mount(request: request, since: .now(), session: session, user: user)
             if state.mounts.count == 1 { onUse(true) }
         }
         log.info(
@@ -89,6 +101,32 @@ final class AdminMounts: Sendable {
             if let remedy = problem.remedy { metadata["remedy"] = "\(remedy)" }
             log.warning("a change by the admin mount was refused", metadata: metadata)
         }
+    }
+
+    private static func checkRoom(for user: UInt32, _ users: [UInt32]) throws(Failure) {
+        guard users.count(where: { $0 == user }) < maximumOfUser else {
+            throw Failure(
+                .system, "user \(user) has \(maximumOfUser) mounts for administration, and may have no more",
+                hint: "unmount some: secretfs mounts lists them")
+        }
+        guard users.count < maximumOfUsers else {
+            throw Failure(.system, "this agent serves \(maximumOfUsers) mounts of administrators and no more")
+        }
+    }
+
+    /// Ends the mounts of administrators who are not listed any more; of all listed ones if that cannot be read.
+    func endUnlisted() {
+        let users = state.withLock { $0.mounts.values.compactMap(\.user) }
+        // A sealed agent changes nothing; `unseal` makes up for it.
+        guard !users.isEmpty, !store.isSealed else { return }
+        let allowed = (try? store.administrators()) ?? UserList()
+        let ended = state.withLock { state in
+            state.mounts.values.filter { mount in
+                mount.user.map { !ListedUsers.allow($0, allowed) } ?? false
+            }
+        }
+        for mount in ended { loop.remove(mount.session) }
+        ListedUsers.detach(ended.map { (uid: $0.request.uid, point: $0.request.mountPoint) })
     }
 
     private func remove(_ number: Int, _ end: SessionEnd) {
@@ -126,7 +164,9 @@ final class AdminMounts: Sendable {
             state.isClosed = true
             return Array(state.mounts.values)
         }
-        detachVisible(mounts.map(\.request.mountPoint), log)
+        ListedUsers.detach(
+            mounts.filter { $0.user != nil }.map { (uid: $0.request.uid, point: $0.request.mountPoint) })
+        detachVisible(mounts.filter { $0.user == nil }.map(\.request.mountPoint), log)
         for mount in mounts { loop.remove(mount.session) }
     }
 }

@@ -9,11 +9,14 @@ final class Agent: Sendable {
     private let store: SecretStore
     private let audit: AgentAudit
     private let server: AgentServer
+    /// Nil where there can be no public socket.
+    private let publicServer: PublicServer?
+    private let state: StateDirectory
     private let mounts: ServedMounts
     private let adminMounts: AdminMounts
     private let loop: SessionLoop
     private let following: Following
-    private let accepting = DispatchQueue(label: "accept")
+    private let accepting = DispatchQueue(label: "accept", attributes: .concurrent)
     private let idle: IdleTimer?
 
     init(
@@ -21,6 +24,8 @@ final class Agent: Sendable {
         exitWhenIdle: Int?
     ) throws {
         let socket = try AgentSocket.listen(state)
+        let publicSocket = PublicSocket.listen(state, log)
+        self.state = state
         let idle = exitWhenIdle.map { IdleTimer(seconds: $0) }
         do {
             loop = try SessionLoop()
@@ -44,11 +49,15 @@ final class Agent: Sendable {
             guard adminMounts.closeIfEmpty() else { return }
             if mounts.closeIfEmpty() { signals.stop() } else { adminMounts.reopen() }
         }
-        let keys = AgentKeys(store, mounts, log)
+        let keys = AgentKeys(store, mounts, adminMounts, log)
         server = AgentServer(socket, mounts, adminMounts, keys, audit.writer, log) { signals.stop() }
+        publicServer = publicSocket.map {
+            PublicServer($0, store, mounts, adminMounts, audit.writer, log)
+        }
         following = try Following(
             store, onChange: { affected in mounts.refresh(affected) }, onKeyring: { keys.follow() },
             onAuditSettings: { audit.readSettings() },
+            onAdministrators: { adminMounts.endUnlisted() },
             onProblem: { problem in
                 log.error(
                     "changes cannot be read; trying again",
@@ -63,12 +72,17 @@ final class Agent: Sendable {
         try audit.start()
         let server = server
         accepting.async { server.run() }
+        if let publicServer { accepting.async { publicServer.run() } }
         idle?.restart()
     }
 
     /// Unmounts, ends every session, and returns when nothing runs any more.
     func stop() {
         server.close()
+        if let publicServer {
+            publicServer.close()
+            PublicSocket.remove(state)
+        }
         following.cancel()
         mounts.close()
         adminMounts.close()

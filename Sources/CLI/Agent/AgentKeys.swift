@@ -5,9 +5,13 @@ import Store
 final class AgentKeys: Sendable {
     private let store: SecretStore
     private let mounts: ServedMounts
+    private let adminMounts: AdminMounts
     private let log: Logger
 
-    init(_ store: SecretStore, _ mounts: ServedMounts, _ log: Logger) {
+    init(
+        _ store: SecretStore, _ mounts: ServedMounts, _ adminMounts: AdminMounts, _ log: Logger
+    ) {
+        self.adminMounts = adminMounts
         self.store = store
         self.mounts = mounts
         self.log = log
@@ -28,6 +32,7 @@ final class AgentKeys: Sendable {
         try store.unseal(by: root)
         log.info("unsealed")
         mounts.refresh(.all)
+        adminMounts.endUnlisted()
     }
 
     /// Learns of a keyring that a command is about to put into storage, or has just put there.

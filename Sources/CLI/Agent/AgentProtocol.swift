@@ -63,20 +63,6 @@ struct AgentStatus: Codable {
     let keysOutdated: Bool
 }
 
-/// The JSON of `mounts`.
-struct ServedMountReport: Codable {
-    let mountPoint: String
-    /// Nil for an admin mount, as the next two.
-    let algorithm: String?
-    let entries: Int?
-    let generation: UInt64?
-    let uid: UInt32
-    let gid: UInt32
-    let mode: String
-    let isPrivate: Bool
-    let since: String
-}
-
 extension AgentAnswer {
     init(_ failure: Failure) {
         self = .failure(status: failure.status.rawValue, message: failure.message, hint: failure.hint)

@@ -39,24 +39,12 @@ final class AgentServer: Sendable {
 
     /// Accepts until the socket is shut down.
     func run() {
-        while true {
-            let accepted = linux_accept(socket.raw)
-            if accepted < 0 {
-                switch errno {
-                case EINTR, ECONNABORTED: continue
-                case EMFILE, ENFILE, ENOMEM:
-                    log.error("no descriptor for a command; waiting")
-                    usleep(100_000)
-                    continue
-                default: return
-                }
-            }
-            let connection = OwnedDescriptor(accepted)
+        AcceptLoop.run(socket, log) { connection in
             AgentSocket.setTimeout(connection, seconds: 10)
-            guard let peer = allowedPeer(connection) else { continue }
+            guard let peer = allowedPeer(connection) else { return }
             guard connections.add(1, ordering: .relaxed).newValue <= Self.maximumConnections else {
                 connections.subtract(1, ordering: .relaxed)
-                continue
+                return
             }
             do {
                 try Thread(named: "command") { [self] in
@@ -113,7 +101,7 @@ final class AgentServer: Sendable {
         case .mounts(let skip):
             let all =
                 mounts.mounts.map(ServedMountReport.init) + adminMounts.mounts.map(ServedMountReport.init)
-            return .mounts(page(all.sorted { $0.mountPoint < $1.mountPoint }.dropFirst(max(0, skip))))
+            return .mounts(ServedMountReport.page(of: all, skip: skip))
         case .serve(let request):
             guard let device = descriptors.first else {
                 throw Failure(.badInput, "no FUSE descriptor came with the request")
@@ -152,16 +140,6 @@ final class AgentServer: Sendable {
 }
 
 extension AgentServer {
-    /// As many as fit into one message: a path has up to 4,095 bytes, and JSON may write a byte as six.
-    private func page(_ mounts: ArraySlice<ServedMountReport>) -> [ServedMountReport] {
-        var room = AgentSocket.maximumMessage / 2
-        let fitting = mounts.prefix { mount in
-            room -= 6 * mount.mountPoint.utf8.count + 600
-            return room >= 0
-        }
-        return Array(fitting)
-    }
-
     /// What the command has written into its pipe before it asked.
     private func rootKey(_ descriptors: [OwnedDescriptor]) throws -> RootKey {
         guard let pipe = descriptors.first else {
@@ -170,24 +148,5 @@ extension AgentServer {
         // A pipe that is empty must not hold this thread.
         _ = fcntl(pipe.raw, F_SETFL, O_NONBLOCK)
         return try RootKey.read(from: pipe.raw)
-    }
-}
-
-extension ServedMountReport {
-    init(_ mount: ServedMounts.Mount) {
-        self.init(
-            mountPoint: mount.request.mountPoint, algorithm: mount.algorithm.description,
-            entries: mount.tree.entryCount, generation: mount.tree.generation, uid: mount.request.uid,
-            gid: mount.request.gid, mode: "0" + String(mount.request.fileMode, radix: 8),
-            isPrivate: mount.request.isPrivate, since: mount.since.description)
-    }
-}
-
-extension ServedMountReport {
-    init(_ mount: AdminMounts.Mount) {
-        self.init(
-            mountPoint: mount.request.mountPoint, algorithm: nil, entries: nil, generation: nil,
-            uid: mount.request.uid, gid: mount.request.gid, mode: "0700", isPrivate: false,
-            since: mount.since.description)
     }
 }

@@ -15,7 +15,9 @@ enum AgentSocket {
     /// - Returns: nil if no agent listens.
     static func connect(_ state: StateDirectory) throws(Failure) -> OwnedDescriptor? {
         let socket = try make()
-        let result = try unsafe withAddress(state) { unsafe Glibc.connect(socket.raw, $0, $1) }
+        let result = unsafe withAddress(of: fileName, in: state.path) {
+            unsafe Glibc.connect(socket.raw, $0, $1)
+        }
         if result == 0 { return socket }
         switch errno {
         case ENOENT, ECONNREFUSED: return nil
@@ -27,23 +29,32 @@ enum AgentSocket {
         }
     }
 
-    /// - Precondition: the caller holds the agent's lock, so that a socket that is there is a dead agent's.
+    private static let fileName = "agent.sock"
+
     static func listen(_ state: StateDirectory) throws(Failure) -> OwnedDescriptor {
-        unsafe unlink(state.socket)
+        try listen(on: fileName, in: state.path, mode: 0o600)
+    }
+
+    /// - Precondition: the caller holds the agent's lock, so that a socket that is there is a dead agent's; and no other
+    ///   thread makes files.
+    static func listen(
+        on name: String, in folder: String, mode: mode_t
+    ) throws(Failure) -> OwnedDescriptor {
+        let path = "\(folder)/\(name)"
+        unsafe unlink(path)
         let socket = try make()
-        let before = umask(0o177)
-        let result = try unsafe withAddress(state) { unsafe bind(socket.raw, $0, $1) }
+        let before = umask(0o777 & ~mode)
+        let result = unsafe withAddress(of: name, in: folder) { unsafe bind(socket.raw, $0, $1) }
         let failure = errno
         umask(before)
         guard result == 0, Glibc.listen(socket.raw, 128) == 0 else {
             throw Failure(
-                .system,
-                "the agent cannot listen on \(state.socket): \(errnoText(result == 0 ? errno : failure))")
+                .system, "the agent cannot listen on \(path): \(errnoText(result == 0 ? errno : failure))")
         }
         return socket
     }
 
-    private static func make() throws(Failure) -> OwnedDescriptor {
+    static func make() throws(Failure) -> OwnedDescriptor {
         let kind = Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let socket = Glibc.socket(AF_UNIX, kind, 0)
         guard socket >= 0 else { throw Failure(.system, "no socket: \(errnoText())") }
@@ -51,10 +62,10 @@ enum AgentSocket {
     }
 
     /// A Unix address holds 107 bytes. Through a descriptor of its folder, every path fits.
-    private static func withAddress(
-        _ state: StateDirectory, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
-    ) throws(Failure) -> Int32 {
-        let folder = Files.open(state.path, Int32(linux_o_path) | O_DIRECTORY)
+    static func withAddress(
+        of name: String, in path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+    ) -> Int32 {
+        let folder = Files.open(path, Int32(linux_o_path) | O_DIRECTORY)
         guard folder >= 0 else {
             // No folder: no agent. Callers see it as ENOENT.
             errno = errno == ENOTDIR ? ENOENT : errno
@@ -63,7 +74,7 @@ enum AgentSocket {
         defer { close(folder) }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
-        let path = "/proc/self/fd/\(folder)/agent.sock"
+        let path = "/proc/self/fd/\(folder)/\(name)"
         unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: Array(path.utf8)) }
         let length = socklen_t(MemoryLayout<sockaddr_un>.size)
         let result = unsafe withUnsafePointer(to: &address) { address in
@@ -109,11 +120,12 @@ enum AgentMessage {
     }
 
     static func receive<T: Decodable>(
-        _: T.Type, over socket: OwnedDescriptor
+        _: T.Type, upTo count: Int = AgentSocket.maximumMessage,
+        descriptors room: Int = Frame.maximumDescriptors, over socket: OwnedDescriptor
     ) throws(Failure) -> (T, [OwnedDescriptor]) {
         let frame: Frame
         do {
-            frame = try DescriptorPassing.receive(upTo: AgentSocket.maximumMessage, over: socket.raw)
+            frame = try DescriptorPassing.receive(upTo: count, descriptors: room, over: socket.raw)
         } catch {
             throw failure(error)
         }

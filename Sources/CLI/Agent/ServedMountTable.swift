@@ -24,6 +24,19 @@ struct ServedMountTable {
         return names.intersection(mounted)
     }
 
+    func checkRoom(for user: UInt32) throws(Failure) {
+        let hint = "unmount some: secretfs mounts lists them"
+        guard mounts.values.count(where: { $0.user == user }) < ServedMounts.maximumOfUser else {
+            throw Failure(
+                .system, "user \(user) has \(ServedMounts.maximumOfUser) mounts, and may have no more",
+                hint: hint)
+        }
+        guard mounts.values.count(where: { $0.user != nil }) < ServedMounts.maximumOfUsers else {
+            throw Failure(
+                .system, "this agent serves \(ServedMounts.maximumOfUsers) mounts of users and no more")
+        }
+    }
+
     private func dependents(of secret: SharedSecret) -> [AlgorithmName] {
         byAlgorithm.compactMap { name, sessions in
             let tree = sessions.first.flatMap { mounts[$0]?.tree }

@@ -13,15 +13,21 @@ final class ServedMounts: Sendable {
         let since: Timestamp
         let tree: AlgorithmTree
         let session: Session
+        /// The listed user whose it is; nil: root's or the agent's own.
+        let user: UInt32?
     }
-    private let store: SecretStore
-    private let trail: any AuditTrail
-    private let loop: SessionLoop
-    private let log: Logger
-    private let state = Mutex(ServedMountTable())
+    /// Of one listed user, and of all of them: the rest of what an agent can serve is root's.
+    static let maximumOfUser = 64
+    static let maximumOfUsers = 512
+
+    let store: SecretStore
+    let trail: any AuditTrail
+    let loop: SessionLoop
+    let log: Logger
+    let state = Mutex(ServedMountTable())
     /// Of the threads that refresh: the one that follows storage, commands, the clock.
-    private let turn = Mutex(())
-    private let alarm = Mutex<ViewAlarm?>(nil)
+    let turn = Mutex(())
+    let alarm = Mutex<ViewAlarm?>(nil)
     /// One for all mounts: they share what is known of program files.
     private let callers = ProcessResolver { FileHash.sha256(of: $0, count: $1) }
     private let processNamespace = NamespaceID.ofProcesses()
@@ -55,10 +61,13 @@ final class ServedMounts: Sendable {
 
     /// Serves `request` on `descriptor`; `keeper` is what fusermount3 needs open as long as it is served.
     ///
-    /// - Parameter actor: who asks.
+    /// - Parameters:
+    ///   - actor: who asks.
+    ///   - user: a listed user, whose mount it is to be.
+    /// - Throws: `NotListed` if that user may not have it.
     func serve(
         _ request: ServeRequest, by actor: AuditActor, on descriptor: OwnedDescriptor,
-        keeper: OwnedDescriptor?
+        keeper: OwnedDescriptor?, for user: UInt32? = nil
     ) throws {
         let name = try AlgorithmName(request.algorithm)
         guard let attributes = MountAttributes(uid: request.uid, gid: request.gid, fileMode: request.fileMode)
@@ -66,11 +75,14 @@ final class ServedMounts: Sendable {
             throw Failure(.badInput, "mode 0\(String(request.fileMode, radix: 8)) is not some of 0444")
         }
         let view = try store.view(of: name)
+        if let user, !ListedUsers.allow(user, view.mounters) { throw NotListed() }
         let log = log
         let seldom = Seldom()
         let knowsThreads = request.processNamespace != nil && request.processNamespace == processNamespace
         let tree = AlgorithmTree(
-            view, of: name, attributes: attributes, trail: trail, callers: callers, knowsThreads: knowsThreads
+            view, of: name, attributes: attributes, trail: trail, callers: callers,
+            knowsThreads: knowsThreads,
+            onlyFor: user
         ) { file, refusal in
             guard seldom.allows("\(file) \(refusal)") else { return }
             log.error(
@@ -80,7 +92,7 @@ final class ServedMounts: Sendable {
         try trail.record([
             AuditEvent(.mount, by: actor, home: .algorithm(name), detail: request.mountPoint)
         ])
-        try add(descriptor, keeper, tree, request, name)
+        try add(descriptor, keeper, tree, request, name, user)
         log.info(
             "mounted", metadata: ["algorithm": "\(name)", "mount-point": "\(printable(request.mountPoint))"])
         // A change between reading the view and being in the table was told to the others only.
@@ -89,14 +101,14 @@ final class ServedMounts: Sendable {
 
     private func add(
         _ descriptor: OwnedDescriptor, _ keeper: OwnedDescriptor?, _ tree: AlgorithmTree,
-        _ request: ServeRequest,
-        _ name: AlgorithmName
+        _ request: ServeRequest, _ name: AlgorithmName, _ user: UInt32?
     ) throws {
         // Under the lock, so that a mount that ends at once is in the table before it is taken out.
         try state.withLock { state in
             guard !state.isClosed else {
                 throw Failure(.unavailable, "the agent is stopping", hint: "try again")
             }
+            if let user { try state.checkRoom(for: user) }
             let ended = EndNotice()
             let session: Session
             do throws(SessionError) {
@@ -113,8 +125,8 @@ final class ServedMounts: Sendable {
             }
             ended.id.withLock { $0 = session.id }
             state.mounts[session.id] = Mount(
-                request: request, algorithm: name, since: .now(), tree: tree, session: session
-            )
+                request: request, algorithm: name, since: .now(), tree: tree, session: session,
+                user: user)
             state.byAlgorithm[name, default: []].insert(session.id)
             if state.mounts.count == 1 { onUse(true) }
         }
@@ -151,73 +163,5 @@ final class ServedMounts: Sendable {
                     "end": "\(end)",
                 ])
         }
-    }
-
-    // MARK: Changes
-
-    /// Reads what changed, once for each algorithm, and shows it in its mounts.
-    func refresh(_ affected: AffectedMounts) {
-        // Nothing can be read; `unseal` makes up for it.
-        guard !store.isSealed else { return }
-        let names = state.withLock { $0.affected(affected) }
-        for name in names {
-            do {
-                // One after the other: what was read first is shown first.
-                try turn.withLock { _ in publish(try currentView(of: name), of: name) }
-            } catch {
-                // The mounts go on showing what they have: a record that does not open shows nothing new.
-                log.error(
-                    "a change cannot be shown",
-                    metadata: ["algorithm": "\(name)", "reason": "\(Failure(any: error).message)"])
-            }
-        }
-    }
-
-    private func currentView(of name: AlgorithmName) throws(StoreError) -> AlgorithmView {
-        do {
-            return try store.view(of: name)
-        } catch .algorithmMissing {
-            // Deleted: its mounts stay, and show that nothing is left.
-            let generation = SecretStore.generation(of: try store.revision())
-            return AlgorithmView(generation: generation, modified: .now(), entries: [])
-        }
-    }
-
-    private func setAlarm(_ name: AlgorithmName, _ moment: Timestamp?) {
-        alarm.withLock { $0 }?.set(name, moment)
-    }
-
-    private func publish(_ view: AlgorithmView, of name: AlgorithmName) {
-        setAlarm(name, view.nextChange)
-        let mounts = state.withLock { state in (state.byAlgorithm[name] ?? []).compactMap { state.mounts[$0] }
-        }
-        for mount in mounts {
-            let stale = mount.tree.publish(view)
-            for name in stale { mount.session.invalidate(name: name.name, in: .root) }
-            // The directory's time. Its attributes are kept by the kernel too: every open looks at its mode.
-            if !stale.isEmpty { mount.session.invalidate(.root, data: false) }
-        }
-    }
-
-    // MARK: Stopping
-
-    /// No more mounts, if there is none now.
-    ///
-    /// - Returns: whether that is so.
-    func closeIfEmpty() -> Bool {
-        state.withLock { state in
-            if state.mounts.isEmpty { state.isClosed = true }
-            return state.isClosed
-        }
-    }
-
-    /// No more mounts; those that are there are unmounted where this process can see them, then ended.
-    func close() {
-        let mounts = state.withLock { state in
-            state.isClosed = true
-            return Array(state.mounts.values)
-        }
-        detachVisible(mounts.filter { !$0.request.isPrivate }.map(\.request.mountPoint), log)
-        for mount in mounts { loop.remove(mount.session) }
     }
 }

@@ -67,6 +67,10 @@ struct StoreAdministration: Administration {
         try? trail.record([event])
     }
 
+    func recordDenial(_ what: String, to actor: AuditActor) {
+        try? trail.record([AuditEvent(.open, .denied, by: actor, detail: what)])
+    }
+
     private func attempt(_ change: AdministrativeChange, by actor: Actor) throws {
         switch change {
         case .createAlgorithm(let name): try store.createAlgorithm(name)
@@ -174,7 +178,7 @@ extension AdministrationError.Reason {
         case .algorithmMissing, .ownerMissing, .secretMissing, .versionMissing: self = .missing
         case .algorithmExists, .secretsExist, .exists: self = .exists
         case .dangerousNames, .versionInUse: self = .notPermitted
-        case .needsFileDelivery, .grantTooWide, .tooManyGrants: self = .invalid
+        case .needsFileDelivery, .grantTooWide, .tooManyGrants, .tooManyUsers: self = .invalid
         case .tooLong: self = .tooLarge
         case .lostRace, .versionMoved: self = .busy
         case .audit(.full): self = .full

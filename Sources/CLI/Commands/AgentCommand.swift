@@ -1,4 +1,5 @@
 import ArgumentParser
+import Dispatch
 import FoundationEssentials
 import Fuse
 import Glibc
@@ -61,7 +62,10 @@ struct AgentCommand: ParsableCommand {
     /// An agent without privileges cannot unmount: it has no_new_privs, and fusermount3 is set-uid.
     private func unmountRest(_ mounts: [ServedMountReport]) {
         let left = Set(((try? MountTable.current().ours) ?? []).map(\.point))
-        for mount in mounts where !mount.isPrivate && left.contains(mount.mountPoint) {
+        let listed = mounts.filter { $0.isListed && !$0.isPrivate }
+        _ = ListedUsers.detach(listed.map { ($0.uid, $0.mountPoint) }).wait(
+            timeout: DispatchTime.now() + .seconds(5))
+        for mount in mounts where !mount.isListed && !mount.isPrivate && left.contains(mount.mountPoint) {
             do {
                 try Mounting.unmount(mount.mountPoint, lazily: true)
             } catch {

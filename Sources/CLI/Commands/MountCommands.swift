@@ -15,6 +15,9 @@ struct OwnerOptions: ParsableArguments {
         standardMode
     static let standardMode = "0400"
 
+    /// Whether it says anything.
+    var isGiven: Bool { uid != nil || gid != nil || mode != Self.standardMode }
+
     func parsed() throws(Failure) -> MountAttributes {
         guard let bits = UInt16(mode, radix: 8),
             let attributes = MountAttributes(uid: uid ?? getuid(), gid: gid ?? getgid(), fileMode: bits)
@@ -40,6 +43,9 @@ struct MountCommand: ParsableCommand {
               secretfs mount nlp/Summarizer /run/secretfs/summarizer
               secretfs mount nlp/Summarizer /srv/box/secrets --uid 1000 --gid 1000 --mode 0440
               secretfs mount --admin /run/secretfs/admin
+              secretfs mount nlp/Summarizer ~/secrets --state /var/lib/secretfs
+            A user whom an administrator listed (secretfs mounters, secretfs admin) names the store's folder with \
+            --state or SECRETFS_STATE; its agent must run.
             """)
     @OptionGroup var state: StateOptions
     @OptionGroup var owner: OwnerOptions
@@ -68,8 +74,8 @@ struct MountCommand: ParsableCommand {
         guard let algorithm, let directory else { return }
         let name = try AlgorithmName(algorithm)
         let attributes = try owner.parsed()
-        let serving = Serving(options: state)
-        try serving.prepare()
+        var serving = Serving(options: state)
+        try serving.prepare(owner)
         let path = absolute(directory)
         try MountFolder.makeOurs(path)
         let mounted = try serving.mount(name, at: path, attributes, isPrivate: false)
@@ -78,8 +84,8 @@ struct MountCommand: ParsableCommand {
 
     private func mountAdmin(at path: String) throws {
         let attributes = try owner.parsed()
-        let serving = Serving(options: state)
-        try serving.prepare()
+        var serving = Serving(options: state)
+        try serving.prepare(owner)
         try MountFolder.makeOurs(path)
         let mounted = try serving.mountAdmin(at: path, uid: attributes.uid, gid: attributes.gid)
         Output.line("Mounted the store for administration at \(printable(mounted)).")
@@ -117,21 +123,29 @@ struct MountsCommand: ParsableCommand {
         var uid: UInt32?
         var gid: UInt32?
         var mode: String?
+        /// Whether a listed user asked for it; then mountPoint is what they say.
+        var listed: Bool?
         var since: String?
     }
 
     func run() throws {
-        let served = try AgentClient(state: try state.directory).mounts() ?? []
+        let directory = try state.directory
+        let others = PublicSocket.isNeeded(for: directory) ? try PublicClient.mounts(directory) : nil
+        let served = try others ?? AgentClient(state: directory).mounts() ?? []
         var rows = served.map { mount in
             Row(
                 mountPoint: mount.mountPoint,
                 state: mount.algorithm == nil ? "admin" : mount.isPrivate ? "private" : "served",
                 algorithm: mount.algorithm, entries: mount.entries, generation: mount.generation,
                 uid: mount.uid,
-                gid: mount.gid, mode: mount.mode, since: mount.since)
+                gid: mount.gid, mode: mount.mode, listed: mount.isListed, since: mount.since)
         }
-        let known = Set(served.map(\.mountPoint))
-        for entry in (try? MountTable.current().ours) ?? [] where !known.contains(entry.point) {
+        for entry in (try? MountTable.current().ours) ?? [] {
+            // Where a listed user says that a mount is, there may be another's.
+            let isKnown = served.contains {
+                $0.mountPoint == entry.point && (!$0.isListed || $0.uid == entry.user)
+            }
+            guard !isKnown else { continue }
             let state = MountHealth.of(entry) == .dead ? "dead" : "other"
             rows.append(Row(mountPoint: entry.point, state: state))
         }
@@ -144,86 +158,5 @@ struct MountsCommand: ParsableCommand {
                     row.generation.map(String.init) ?? "-", row.state,
                 ]
             })
-    }
-}
-
-/// Mounting and finding an agent for it; for `mount` and `run`.
-struct Serving {
-    let options: StateOptions
-
-    /// Starts an agent if none runs. Before anything is mounted: a passphrase may have to be asked for.
-    ///
-    /// - Returns: whether one was started now.
-    @discardableResult
-    func prepare() throws -> Bool { try AgentStart(options: options).ensureRunning() }
-
-    /// - Returns: where it is mounted, without symbolic links.
-    @discardableResult
-    func mount(
-        _ name: AlgorithmName, at path: String, _ attributes: MountAttributes, isPrivate: Bool
-    ) throws -> String {
-        let namespace = NamespaceID.ofProcesses()
-        let mounted = try Mounting.mount(at: path, allowOthers: geteuid() == 0)
-        let request = ServeRequest(
-            algorithm: name.description, mountPoint: mounted.path, uid: attributes.uid, gid: attributes.gid,
-            fileMode: attributes.fileMode, isPrivate: isPrivate, processNamespace: namespace)
-        return try handOver(mounted) { client in try client.serve(request, mounted) }
-    }
-
-    /// The store as a writable tree.
-    func mountAdmin(at path: String, uid: UInt32, gid: UInt32) throws -> String {
-        let namespace = NamespaceID.ofProcesses()
-        let mounted = try Mounting.mount(at: path, allowOthers: geteuid() == 0, access: .writable)
-        let request = AdminServeRequest(
-            mountPoint: mounted.path, uid: uid, gid: gid, processNamespace: namespace)
-        return try handOver(mounted) { client in try client.serveAdmin(request, mounted) }
-    }
-
-    /// Gives the mount to the agent. An idle one may end just as it is asked; then another one is started.
-    private func handOver(
-        _ mounted: Mounted, _ serve: (AgentClient) throws -> Void
-    ) throws -> String {
-        do {
-            let client = AgentClient(state: try options.directory)
-            do {
-                try serve(client)
-            } catch let failure as Failure where failure.status == .unavailable {
-                try prepare()
-                try serve(client)
-            }
-        } catch {
-            // Nothing half-done: what nobody serves is not left behind.
-            try? Mounting.unmount(mounted.path, lazily: true)
-            throw error
-        }
-        close(mounted.descriptor)
-        if let keeper = mounted.keeper { close(keeper) }
-        return mounted.path
-    }
-}
-
-/// Folders below /run/secretfs, which are ours to make.
-enum MountFolder {
-    static let base = "/run/secretfs"
-
-    static func makeOurs(_ path: String) throws(Failure) {
-        guard path.hasPrefix(base + "/"), !path.split(separator: "/").contains("..") else { return }
-        do {
-            try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-        } catch {
-            throw Failure(.io, "\(path) cannot be made: \(errnoText())", hint: "name another directory")
-        }
-        guard let found = Files.status(base), found.st_uid == 0, found.st_mode & 0o022 == 0 else {
-            throw Failure(
-                .denied, "\(base) is not root's alone: others could put another directory in its place",
-                hint: "chown root \(base); chmod 0755 \(base)")
-        }
-    }
-
-    /// Whether it is a directory that nobody but this user can enter.
-    static func isClosed(_ path: String) -> Bool {
-        guard let found = Files.status(path) else { return false }
-        return found.st_mode & S_IFMT == S_IFDIR && found.st_uid == geteuid() && found.st_mode & 0o077 == 0
     }
 }

@@ -17,6 +17,8 @@ struct RunCommand: ParsableCommand {
             Examples:
               secretfs run nlp/Summarizer -- python3 algorithm.py
               secretfs run nlp/Summarizer --clear --only MYSQL_PASSWORD -- /usr/bin/env
+              secretfs run nlp/Summarizer --state /var/lib/secretfs -- python3 algorithm.py
+            The last one is for a user who is listed to mount it (secretfs mounters).
             """)
     @OptionGroup var state: StateOptions
     @OptionGroup var owner: OwnerOptions
@@ -44,12 +46,12 @@ struct RunCommand: ParsableCommand {
         let name = try AlgorithmName(algorithm)
         let attributes = try owner.parsed()
         let shim = try Shim.path()
-        let serving = Serving(options: state)
-        let hasStartedAgent = try serving.prepare()
+        var serving = Serving(options: state)
+        let hasStartedAgent = try serving.prepare(owner)
         // Only a process without threads enters a user namespace, and to start an agent the store was opened,
         // which starts some. The same process begins again, and finds the agent.
         if hasStartedAgent, geteuid() != 0 { try become("/proc/self/exe", CommandLine.arguments) }
-        let directory = try mountFolder()
+        let directory = try mountFolder(isOfOther: serving.isOfOther)
         try enterPrivateNamespace()
         try serving.mount(name, at: directory, attributes, isPrivate: true)
         unsafe setenv("SECRETFS_DIRECTORY", directory, 1)
@@ -58,14 +60,15 @@ struct RunCommand: ParsableCommand {
 
     /// The same folder for everybody: each program sees its own mount there. Nobody else may be able to put
     /// another directory in its place, also not from another mount namespace.
-    private func mountFolder() throws(Failure) -> String {
+    private func mountFolder(isOfOther: Bool) throws(Failure) -> String {
         guard geteuid() != 0 else {
-            let path = MountFolder.base + "/self"
-            try MountFolder.makeOurs(path)
-            return path
+            try MountFolder.makeOurs(MountFolder.ofPrograms)
+            return MountFolder.ofPrograms
         }
+        // Made by root's agent. In a mount namespace of its own a user may mount there too.
+        if isOfOther, MountFolder.isOfProgramsReady { return MountFolder.ofPrograms }
         let runtime = ProcessInfo.processInfo.environment["XDG_RUNTIME_DIR"]
-        var base = try state.directory.path
+        var base = isOfOther ? try StateDirectory.ofUser().path : try state.directory.path
         if let runtime, MountFolder.isClosed(runtime) { base = runtime + "/secretfs" }
         let path = base + "/self"
         do {

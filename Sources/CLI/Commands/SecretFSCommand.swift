@@ -33,6 +33,7 @@ struct SecretFSCommand: ParsableCommand {
             CommandGroup(
                 name: "Visibility",
                 subcommands: [GrantCommand.self, RevokeCommand.self, VisibleCommand.self]),
+            CommandGroup(name: "Users", subcommands: [MountersCommand.self, AdminCommand.self]),
             CommandGroup(
                 name: "Keys",
                 subcommands: [

@@ -163,6 +163,10 @@ extension Failure {
                 .badInput,
                 "\(secret) of \(owner) would have more than \(Secret.maximumGrants) grants",
                 hint: "grant it to all algorithms of the owner: --to '\(owner)/*'")
+        case .tooManyUsers:
+            self.init(
+                .badInput, "more than \(UserList.maximumCount) users would be listed",
+                hint: "remove some, or let them use one account")
         case .lostRace(let what):
             self.init(
                 .retry, "\(what): other commands kept changing it; nothing was changed", hint: "try again")

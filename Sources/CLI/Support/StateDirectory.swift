@@ -45,21 +45,29 @@ struct StateDirectory {
 
     init(_ given: String?) throws(Failure) {
         let environment = ProcessInfo.processInfo.environment
-        func variable(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
-        let chosen: String
-        if let given = given ?? variable("SECRETFS_STATE") {
-            chosen = given
+        if let chosen = given ?? environment["SECRETFS_STATE"].flatMap({ $0.isEmpty ? nil : $0 }) {
+            try self.init(path: chosen)
         } else if geteuid() == 0 {
-            chosen = "/var/lib/secretfs"
-        } else if let base = variable("XDG_STATE_HOME") {
-            chosen = base + "/secretfs"
-        } else if let home = variable("HOME") {
-            chosen = home + "/.local/state/secretfs"
+            try self.init(path: "/var/lib/secretfs")
         } else {
-            throw Failure(
-                .usage, "no state folder: neither HOME nor XDG_STATE_HOME is set",
-                hint: "name it: --state DIR")
+            self = try .ofUser()
         }
+    }
+
+    /// Where this user's own store is, whichever is meant now.
+    static func ofUser() throws(Failure) -> StateDirectory {
+        let environment = ProcessInfo.processInfo.environment
+        if let base = environment["XDG_STATE_HOME"], !base.isEmpty {
+            return try StateDirectory(path: base + "/secretfs")
+        }
+        if let home = environment["HOME"], !home.isEmpty {
+            return try StateDirectory(path: home + "/.local/state/secretfs")
+        }
+        throw Failure(
+            .usage, "no state folder: neither HOME nor XDG_STATE_HOME is set", hint: "name it: --state DIR")
+    }
+
+    private init(path chosen: String) throws(Failure) {
         guard !chosen.isEmpty, !chosen.utf8.contains(0) else {
             throw Failure(.usage, "the state folder's name is empty", hint: "name it: --state DIR")
         }

@@ -61,6 +61,14 @@ static inline int linux_peer_credentials(int socket, struct linux_peer *peer) {
     return getsockopt(socket, SOL_SOCKET, 17 /* SO_PEERCRED */, peer, &length);
 }
 
+// DescriptorPassing: a pidfd of the process that connected, from Linux 6.5 on (SO_PEERPIDFD of asm-generic/socket.h).
+// Close-on-exec. -1 where there is none.
+static inline int linux_peer_process(int socket) {
+    int process = -1;
+    socklen_t length = sizeof process;
+    return getsockopt(socket, SOL_SOCKET, 77, &process, &length) == 0 ? process : -1;
+}
+
 // DescriptorPassing: at most this many descriptors travel with one message.
 enum { linux_maximum_descriptors = 16 };
 
@@ -86,16 +94,20 @@ static inline ssize_t linux_send_descriptors(
     return sent;
 }
 
-// Receives at most `count` bytes. `descriptors` has room for linux_maximum_descriptors; those received are
-// close-on-exec and the caller's to close, also when `*truncated` says that more were sent than fit.
+// Receives at most `count` bytes. `descriptors` has room for `room` of them, at most linux_maximum_descriptors; those
+// received are close-on-exec and the caller's to close, also when `*truncated` says that more were sent than fit. The
+// kernel makes no descriptor of what does not fit: it counts in whole ones from the exact length (scm_max_fds).
 // Returns the bytes received, 0 at the end, or -1 with errno.
 static inline ssize_t linux_receive_descriptors(
-    int socket, void *bytes, size_t count, int *descriptors, size_t *descriptor_count, int *truncated) {
+    int socket, void *bytes, size_t count, int *descriptors, size_t room, size_t *descriptor_count,
+    int *truncated) {
     union { struct cmsghdr align; char room[CMSG_SPACE(sizeof(int) * linux_maximum_descriptors)]; } control;
     struct iovec part = {.iov_base = bytes, .iov_len = count};
     struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room,
+        .msg_controllen = CMSG_LEN(sizeof(int) * room)};
     ssize_t received;
+    if (room > linux_maximum_descriptors) { errno = EINVAL; return -1; }
     do received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC); while (received == -1 && errno == EINTR);
     *descriptor_count = 0;
     *truncated = 0;
@@ -107,7 +119,7 @@ static inline ssize_t linux_receive_descriptors(
         for (size_t index = 0; index < found; index++) {
             int descriptor;
             memcpy(&descriptor, CMSG_DATA(header) + index * sizeof(int), sizeof descriptor);
-            if (*descriptor_count < linux_maximum_descriptors) descriptors[(*descriptor_count)++] = descriptor;
+            if (*descriptor_count < room) descriptors[(*descriptor_count)++] = descriptor;
             else { close(descriptor); *truncated = 1; }
         }
     }
@@ -123,3 +135,7 @@ static inline int linux_is_fuse_device(int descriptor) {
     struct stat status;
     return fstat(descriptor, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(10, 229);
 }
+
+// DeviceCopy: FUSE_DEV_IOC_CLONE of <linux/fuse.h>: `copy`, a new descriptor of the device, becomes one of the connection
+// of `descriptor`. -1 with errno; EINVAL if nothing is mounted on that.
+int linux_clone_fuse_device(int copy, int descriptor);

@@ -49,16 +49,21 @@ package enum DescriptorPassing {
         guard sent == frame.bytes.count else { throw .tooLarge }
     }
 
-    /// - Parameter count: the most bytes that are taken.
+    /// - Parameters:
+    ///   - count: the most bytes that are taken.
+    ///   - room: the most descriptors that are taken, at most `Frame.maximumDescriptors`.
     /// - Throws: `.closed`, `.tooLarge`, `.socket`; then no descriptor is left open.
-    package static func receive(upTo count: Int, over socket: Int32) throws(DescriptorPassingError) -> Frame {
+    package static func receive(
+        upTo count: Int, descriptors room: Int = Frame.maximumDescriptors, over socket: Int32
+    ) throws(DescriptorPassingError) -> Frame {
+        let room = min(max(room, 0), Frame.maximumDescriptors)
         var descriptors = [Int32](repeating: -1, count: Frame.maximumDescriptors)
         var found = 0
         var isTruncated: Int32 = 0
         var received = 0
         let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, length in
             received = unsafe linux_receive_descriptors(
-                socket, buffer.baseAddress, buffer.count, &descriptors, &found, &isTruncated)
+                socket, buffer.baseAddress, buffer.count, &descriptors, room, &found, &isTruncated)
             length = max(0, received)
         }
         let failure = errno
@@ -74,5 +79,17 @@ package enum DescriptorPassing {
         var peer = linux_peer()
         guard unsafe linux_peer_credentials(socket, &peer) == 0 else { throw .socket(errno: errno) }
         return Peer(process: peer.pid, uid: peer.uid, gid: peer.gid)
+    }
+
+    /// A pidfd of the process that connected, close-on-exec and the caller's to close; nil where the kernel has none.
+    package static func peerProcess(of socket: Int32) -> Int32? {
+        let process = linux_peer_process(socket)
+        return process >= 0 ? process : nil
+    }
+
+    /// Whether the process of a pidfd has not ended: its number is not another's.
+    package static func isRunning(_ process: Int32) -> Bool {
+        var ended = pollfd(fd: process, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&ended, 1, 0) == 0
     }
 }

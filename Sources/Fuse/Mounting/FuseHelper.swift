@@ -6,13 +6,15 @@ enum FuseHelper {
     /// Mounts at `path`; the helper sends the descriptor over a socket that `_FUSE_COMMFD` names, and with
     /// `auto_unmount` stays until that socket is closed.
     ///
+    /// - Parameter isWatched: whether it stays.
     /// - Returns: nil if there is no fusermount3.
     static func mount(
-        at path: String, allowOthers: Bool, _ access: MountAccess
+        at path: String, allowOthers: Bool, _ access: MountAccess, isWatched: Bool
     ) throws(MountError) -> Mounted? {
         var options =
-            "\(access == .readOnly ? "ro" : "rw"),nosuid,nodev,noexec,default_permissions,fsname=secretfs,subtype=secretfs,auto_unmount"
+            "\(access == .readOnly ? "ro" : "rw"),nosuid,nodev,noexec,default_permissions,fsname=secretfs,subtype=secretfs"
         if allowOthers { options += ",allow_other" }
+        if isWatched { options += ",auto_unmount" }
         var ends: [Int32] = [-1, -1]
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
         guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
@@ -35,6 +37,11 @@ enum FuseHelper {
             // It opens the device as the user, so this is about the device's mode.
             let isDevice = message.contains("/dev/fuse") && message.contains("Permission denied")
             throw isDevice ? .deviceNotPermitted : .helperRefused(message)
+        }
+        guard isWatched else {
+            close(ends[0])
+            _ = helper.waitForMessage()
+            return Mounted(path: path, descriptor: frame.descriptors[0], keeper: nil)
         }
         return Mounted(path: path, descriptor: frame.descriptors[0], keeper: ends[0])
     }

@@ -12,6 +12,8 @@ package struct MountEntry: Hashable, Sendable {
     /// For example `ext4`, or ours, `fuse.secretfs`.
     package let type: String
     package let source: String
+    /// Of a FUSE mount: who mounted it (`user_id`), by the numbers of the user namespace in which that was.
+    package let user: UInt32?
 }
 
 /// The mounts of this process's mount namespace, in the order in which they were made at one point.
@@ -53,9 +55,16 @@ package struct MountTable: Sendable {
         else {
             return nil
         }
+        let options = fields.count > dash + 3 ? fields[dash + 3] : []
         return MountEntry(
             id: id, parent: parent, major: major, minor: minor, point: unescaped(fields[4]),
-            type: unescaped(fields[dash + 1]), source: unescaped(fields[dash + 2]))
+            type: unescaped(fields[dash + 1]), source: unescaped(fields[dash + 2]), user: user(options))
+    }
+
+    private static func user(_ options: ArraySlice<UInt8>) -> UInt32? {
+        let label = Array("user_id=".utf8)
+        let option = options.split(separator: UInt8(ascii: ",")).first { $0.starts(with: label) }
+        return option.flatMap { UInt32(text($0.dropFirst(label.count))) }
     }
 
     private static func text(_ bytes: ArraySlice<UInt8>) -> String { String(decoding: bytes, as: UTF8.self) }

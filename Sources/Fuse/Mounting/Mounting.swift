@@ -27,8 +27,9 @@ package enum Mounting {
     /// - Parameter allowOthers: let other users in, as far as modes permit; unprivileged only if
     ///   /etc/fuse.conf has `user_allow_other`.
     /// - Parameter access: whether the kernel lets changes through.
+    /// - Parameter isWatched: whether fusermount3 stays to unmount it; `Mounted.keeper`.
     package static func mount(
-        at path: String, allowOthers: Bool, access: MountAccess = .readOnly
+        at path: String, allowOthers: Bool, access: MountAccess = .readOnly, isWatched: Bool = true
     ) throws(MountError) -> Mounted {
         let point = try MountPoint(opening: path)
         try point.check()
@@ -37,9 +38,9 @@ package enum Mounting {
             return Mounted(path: point.path, descriptor: descriptor, keeper: nil)
         } catch {
             guard error == .notPermitted || error == .deviceNotPermitted else { throw error }
-            guard let mounted = try FuseHelper.mount(at: point.path, allowOthers: allowOthers, access) else {
-                throw error
-            }
+            let mounted = try FuseHelper.mount(
+                at: point.path, allowOthers: allowOthers, access, isWatched: isWatched)
+            guard let mounted else { throw error }
             return mounted
         }
     }

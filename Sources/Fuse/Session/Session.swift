@@ -118,8 +118,9 @@ import Synchronization
         unsafe io.read = { descriptor, buffer, count, _ in unsafe Glibc.read(descriptor, buffer, count) }
         unsafe io.writev = { descriptor, parts, count, _ in
             let written = unsafe Glibc.writev(descriptor, parts, count)
-            // The request or its mount is gone: nothing to report. libfuse prints any errno but this one.
-            if written == -1, [ENODEV, ECONNABORTED, ENOTCONN].contains(errno) { errno = ENOENT }
+            // The request or its mount is gone: nothing to report. libfuse prints any errno but this one. EINVAL: whoever
+            // mounted it has answered the mount's first request otherwise, and must not fill our log.
+            if written == -1, [ENODEV, ECONNABORTED, ENOTCONN, EINVAL].contains(errno) { errno = ENOENT }
             return written
         }
         let result = unsafe fuse_session_custom_io(raw, &io, descriptor)

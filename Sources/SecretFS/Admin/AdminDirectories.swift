@@ -7,6 +7,7 @@ extension AdminTree {
     package func makeDirectory(
         _ name: Span<UInt8>, in directory: NodeID, by caller: Caller
     ) throws(Refusal) -> Node {
+        try admit(caller)
         let name = try text(name)
         let parent = try place(directory)
         let made: Place
@@ -99,6 +100,7 @@ extension AdminTree {
     package func removeDirectory(
         _ name: Span<UInt8>, in directory: NodeID, by caller: Caller
     ) throws(Refusal) {
+        try admit(caller)
         let actor = actor(of: caller)
         let place = try find(try text(name), in: try place(directory))
         switch place {

@@ -7,6 +7,7 @@ extension AdminTree {
     package func create(
         _ name: Span<UInt8>, in directory: NodeID, for mode: OpenMode, by caller: Caller
     ) throws(Refusal) -> (Node, HandleID) {
+        try admit(caller)
         let name = try text(name)
         let parent = try place(directory)
         if case .home(.algorithm(let algorithm)) = parent, name == Place.ruleName {
@@ -77,6 +78,7 @@ extension AdminTree {
     package func removeFile(
         _ name: Span<UInt8>, in directory: NodeID, by caller: Caller
     ) throws(Refusal) {
+        try admit(caller)
         let name = try text(name)
         let found = try find(name, in: try place(directory))
         switch found {

@@ -7,6 +7,7 @@ extension AdminTree {
     package func open(
         _ node: NodeID, for mode: OpenMode, by caller: Caller
     ) throws(Refusal) -> HandleID {
+        try admit(caller)
         let place = try place(node)
         if case .temporary(_, let file) = place { return try open(file, at: place, for: mode) }
         return try open(place, node, for: mode, by: caller)

@@ -49,6 +49,7 @@ extension AdminTree {
     // MARK: Directories
 
     package func openDirectory(_ node: NodeID, by caller: Caller) throws(Refusal) -> HandleID {
+        try admit(caller)
         let place = try place(node)
         guard place.isDirectory else { throw .notDirectory }
         let names = try names(in: place)

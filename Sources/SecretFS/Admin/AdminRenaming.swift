@@ -8,6 +8,7 @@ extension AdminTree {
         _ name: Span<UInt8>, in directory: NodeID, to newName: Span<UInt8>, in newDirectory: NodeID,
         replacing: Bool, by caller: Caller
     ) throws(Refusal) {
+        try admit(caller)
         let (name, newName) = (try text(name), try text(newName))
         let (parent, newParent) = (try place(directory), try place(newDirectory))
         let moved = try find(name, in: parent)

@@ -16,7 +16,9 @@ package final class AdminTree: WritableTree {
     private let uid: UInt32
     private let gid: UInt32
     private let onProblem: @Sendable (Problem) -> Void
-    private let knowsThreads: Bool
+    let knowsThreads: Bool
+    let user: UInt32?
+    let callers: any CallerResolver
     private let began = Timestamp.now()
     let store: any Administration
     let state = Mutex(AdminState())
@@ -24,31 +26,21 @@ package final class AdminTree: WritableTree {
     /// - Parameters:
     ///   - uid: who owns everything, and with root alone gets in.
     ///   - knowsThreads: whether the kernel names callers by the numbers that our /proc has.
+    ///   - user: in the mount of a listed administrator: that user, and no process of anybody else is answered.
+    ///   - callers: finds out who asks, for that.
     ///   - onProblem: told of each change that is refused for a reason that an errno cannot tell.
     package init(
         _ store: any Administration, uid: UInt32, gid: UInt32, knowsThreads: Bool,
+        onlyFor user: UInt32? = nil, callers: any CallerResolver = NoCallerResolver(),
         onProblem: @escaping @Sendable (Problem) -> Void
     ) {
         self.store = store
         self.uid = uid
         self.gid = gid
         self.knowsThreads = knowsThreads
+        self.user = user
+        self.callers = callers
         self.onProblem = onProblem
-    }
-
-    // MARK: Callers
-
-    /// The caller's thread as our /proc knows it; 0 if it cannot.
-    func thread(of caller: Caller) -> Int32 { knowsThreads ? caller.thread : 0 }
-
-    /// Who is behind a request, looked up while the kernel makes it wait.
-    func actor(of caller: Caller) -> AuditActor {
-        let thread = thread(of: caller)
-        let process = WriterProcess.process(of: thread)
-        guard process > 0 else {
-            return AuditActor(uid: caller.uid, gid: caller.gid, thread: thread > 0 ? thread : nil)
-        }
-        return AuditActor(waiting: process, uid: caller.uid, gid: caller.gid)
     }
 
     // MARK: Refusals

@@ -47,7 +47,10 @@ extension AdminTree {
     package func resize(
         _ node: NodeID, handle: HandleID?, to count: UInt64, by caller: Caller
     ) throws(Refusal) {
-        guard let handle else { return try resize(node, to: count, by: caller) }
+        guard let handle else {
+            try admit(caller)
+            return try resize(node, to: count, by: caller)
+        }
         switch state.withLock({ $0.files[handle] }) {
         case .writing(let writing):
             try cut(writing.buffer, to: count)

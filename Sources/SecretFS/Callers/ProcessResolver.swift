@@ -18,11 +18,17 @@ package final class ProcessResolver: CallerResolver {
     private let hashes: ExecutableHashes
     /// What the link /proc/PID/ns/user of this process says; nil if it cannot be read, and then nobody is in it.
     private let userNamespace: [UInt8]?
+    private let remembers: Bool
     private let known = Mutex<[Int32: KnownThread]>([:])
 
-    /// - Parameter hash: SHA-256 of the whole file behind a descriptor, 32 bytes; nil if it cannot be read or has
-    ///   more bytes than that.
-    package init(hash: @escaping @Sendable (_ descriptor: Int32, _ count: Int) -> [UInt8]?) {
+    /// - Parameters:
+    ///   - remembers: whether threads ask more than once.
+    ///   - hash: SHA-256 of the whole file behind a descriptor, 32 bytes; nil if it cannot be read or has more bytes than
+    ///     that.
+    package init(
+        remembers: Bool = true, hash: @escaping @Sendable (_ descriptor: Int32, _ count: Int) -> [UInt8]?
+    ) {
+        self.remembers = remembers
         hashes = ExecutableHashes(hash)
         userNamespace = try? ProcessFiles(thread: getpid()).link("ns/user")
     }
@@ -40,7 +46,7 @@ package final class ProcessResolver: CallerResolver {
         known.withLock { _ = $0.removeValue(forKey: thread) }
         let new = try KnownThread(thread: thread)
         let found = try look(at: new, question, caller)
-        if new.program != nil { keep(new, as: thread) }
+        if remembers, new.program != nil { keep(new, as: thread) }
         return found
     }
 
@@ -57,6 +63,11 @@ package final class ProcessResolver: CallerResolver {
         guard thread.isInItsCgroup else { throw CallerUnknown("its cgroup changed") }
         var caller = caller
         if question.process { caller.process = thread.process }
+        // Read each time: a thread changes its user without any other trace.
+        if question.rights {
+            caller.rights = ProcessText.rights(inStatus: try thread.files.read("status", upTo: 65_536))
+            guard caller.rights != nil else { throw CallerUnknown("its status cannot be understood") }
+        }
         // A machine without cgroup v2 has none; then no rule on cgroups matches.
         if question.cgroup { caller.cgroup = thread.cgroup }
         if question.executable { caller.executable = try executable(thread, question.executables) }

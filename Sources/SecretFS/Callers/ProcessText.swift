@@ -1,3 +1,5 @@
+import Secrets
+
 /// What files of /proc say. The name of a process is its own choice and may hold anything but a NUL.
 enum ProcessText {
     /// The start time in `/proc/PID/stat`, field 22, in clock ticks since boot.
@@ -18,6 +20,23 @@ enum ProcessText {
             return decimal(line.dropFirst(label.count)).flatMap(Int32.init(exactly:))
         }
         return nil
+    }
+
+    /// The ids and namespaces of a thread in `/proc/PID/status`. The kernel shows them as numbers of the user namespace of
+    /// whoever opened the file, which is this process, so a process cannot choose them by a namespace of its own.
+    static func rights(inStatus bytes: [UInt8]) -> CallerIdentity.Rights? {
+        let lines = bytes.split(separator: UInt8(ascii: "\n")).dropFirst()
+        func numbers(_ label: String) -> [UInt32]? {
+            let label = Array("\(label):\t".utf8)
+            guard let line = lines.first(where: { $0.starts(with: label) }) else { return nil }
+            let fields = line.dropFirst(label.count).split { $0 == UInt8(ascii: "\t") }
+            let numbers = fields.compactMap { decimal($0).flatMap(UInt32.init(exactly:)) }
+            return numbers.count == fields.count ? numbers : nil
+        }
+        guard let uids = numbers("Uid"), let gids = numbers("Gid"), let processes = numbers("NSpid"),
+            uids.count == 4, gids.count == 4
+        else { return nil }
+        return CallerIdentity.Rights(uids: uids, gids: gids, depth: processes.count)
     }
 
     /// The path in cgroup v2 in `/proc/PID/cgroup`: the line of hierarchy 0, which has no controllers. A group's name

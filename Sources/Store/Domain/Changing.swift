@@ -82,19 +82,22 @@ extension SecretStore {
     }
 
     /// Changes who may open an algorithm's files, or who may have it mounted.
+    ///
+    /// - Parameter detail: for the audit log.
     @discardableResult
     package func updateAlgorithm(
-        _ name: AlgorithmName, _ change: (inout Algorithm) -> Void
+        _ name: AlgorithmName, _ detail: String? = nil,
+        _ change: (inout Algorithm) throws(StoreError) -> Void
     ) throws(StoreError) -> Algorithm {
         try retrying("algorithm \(name)") { () throws(StoreError) in
             guard let found = try load(.algorithm(name)).algorithm else { throw .algorithmMissing(name) }
             var next = found.value
-            change(&next)
+            try change(&next)
             var write = try write(to: .algorithm(name), by: .thisProcess)
             let sealed = try seal(metadata: next.encoded(), under: found.record.key, &write.random)
             write.conditions.append(.unchanged(found.record.key, since: found.record.modified))
             write.changes.append(.put(found.record.key, sealed))
-            write.tells(.algorithmUpdate)
+            write.tells(.algorithmUpdate, nil, version: nil, detail)
             try commit(write)
             return next
         }

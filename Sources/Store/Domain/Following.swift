@@ -24,6 +24,7 @@ package final class Following: Sendable {
     private let onProblem: @Sendable (StorageError) -> Void
     private let onKeyring: @Sendable () -> Void
     private let onAuditSettings: @Sendable () -> Void
+    private let onAdministrators: @Sendable () -> Void
     private let last: Mutex<Revision>
     private let isCancelled = Atomic(false)
     private let watch = Mutex<(any Watch)?>(nil)
@@ -36,6 +37,7 @@ package final class Following: Sendable {
         _ store: SecretStore, onChange: @escaping @Sendable (AffectedMounts) -> Void,
         onKeyring: @escaping @Sendable () -> Void = {},
         onAuditSettings: @escaping @Sendable () -> Void = {},
+        onAdministrators: @escaping @Sendable () -> Void = {},
         onProblem: @escaping @Sendable (StorageError) -> Void
     ) throws(StoreError) {
         storage = store.storage
@@ -43,6 +45,7 @@ package final class Following: Sendable {
         self.onProblem = onProblem
         self.onKeyring = onKeyring
         self.onAuditSettings = onAuditSettings
+        self.onAdministrators = onAdministrators
         do {
             last = Mutex(try storage.read([], at: nil).revision)
             let watch = try storage.watch { [weak self] _ in self?.catchUp() }
@@ -83,12 +86,14 @@ package final class Following: Sendable {
             last = changes.revision
             if changes.keys.contains(Keys.keyring) { onKeyring() }
             if changes.keys.contains(Keys.auditSettings) { onAuditSettings() }
+            if changes.keys.contains(Keys.administrators) { onAdministrators() }
             let parts = Set(changes.keys.compactMap(Keys.affected(by:)))
             return parts.isEmpty ? nil : .some(parts)
         } catch .revisionGone {
             last = try storage.read([], at: nil).revision
             onKeyring()
             onAuditSettings()
+            onAdministrators()
             return .all
         }
     }

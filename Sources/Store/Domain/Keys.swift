@@ -12,6 +12,9 @@ enum Keys {
     static let auditAnchor = RecordKey("audit-anchor")
     static let auditSettings = RecordKey("audit-settings")
 
+    /// Who may have the store mounted for administration.
+    static let administrators = RecordKey("administrators")
+
     /// Records that are not sealed by a data key.
     static func isUnsealed(_ key: RecordKey) -> Bool { key == rootKey || key == keyring }
     /// - Parameter key: as storage has it.

@@ -41,6 +41,7 @@ enum RecordKind: UInt8 {
     case algorithm = 0x41  // "A"
     case secret = 0x53  // "S"
     case grant = 0x47  // "G"
+    case administrators = 0x55  // "U"
     case auditAnchor = 0x4C  // "L"
     case auditSettings = 0x54  // "T"
 

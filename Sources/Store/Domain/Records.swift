@@ -9,7 +9,7 @@ package struct Algorithm: Hashable, Sendable {
     /// Who may open its files; every secret may narrow it.
     package var callers: CallerRule = .anyone
     /// The users who may have it mounted and run, besides root and the agent's own.
-    package var mounters: [UInt32] = []
+    package var mounters = UserList()
 }
 
 /// A version of a secret: what is known of it without its bytes.
@@ -56,7 +56,7 @@ extension Algorithm {
         writer.write(id)
         writer.write(created)
         writer.write(callers)
-        writer.write(mounters) { $0.write($1) }
+        writer.write(mounters)
         return writer.bytes
     }
 
@@ -66,7 +66,7 @@ extension Algorithm {
         id = try reader.id()
         created = try reader.time()
         callers = try reader.callerRule()
-        mounters = try reader.list { reader throws(RecordFormatError) in try reader.number(UInt32.self) }
+        mounters = try reader.users()
         try reader.finish()
     }
 }

@@ -15,6 +15,8 @@ extension RecordWriter {
         if let expires = validity.expires { write(expires) }
     }
 
+    mutating func write(_ users: UserList) { write(users.uids) { $0.write($1) } }
+
     mutating func write(_ rule: CallerRule) {
         write(rule.uids) { $0.write($1) }
         write(rule.gids) { $0.write($1) }
@@ -50,6 +52,14 @@ extension RecordReader {
         let executables = try list { reader throws(RecordFormatError) in try reader.executable() }
         let cgroups = try list { reader throws(RecordFormatError) in try reader.text() }
         return CallerRule(uids: uids, gids: gids, executables: executables, cgroups: cgroups)
+    }
+
+    /// As it is written: ascending, each once, not more than there may be.
+    mutating func users() throws(RecordFormatError) -> UserList {
+        let uids = try list { reader throws(RecordFormatError) in try reader.number(UInt32.self) }
+        let users = UserList(uids)
+        guard users.uids == uids, uids.count <= UserList.maximumCount else { throw .malformed }
+        return users
     }
 
     private mutating func executable() throws(RecordFormatError) -> CallerRule.Executable {

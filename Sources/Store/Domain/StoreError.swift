@@ -21,6 +21,8 @@ package enum StoreError: Error, Equatable {
     /// All algorithms of another owner.
     case grantTooWide(Grantee, OwnerName)
     case tooManyGrants(EnvironmentName, OwnerName)
+    /// A list of users would be longer than it may be.
+    case tooManyUsers
     /// Other writers were first, again and again.
     case lostRace(String)
     /// A record does not open: changed, moved, or sealed by an unknown key.

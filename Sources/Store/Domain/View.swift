@@ -36,7 +36,8 @@ extension SecretStore {
                 generation: Self.generation(of: revision, limitsPassed: limits.count { $0 <= moment }),
                 modified: modified.max() ?? algorithm.value.created,
                 entries: entries.sorted { $0.name < $1.name },
-                nextChange: limits.filter { moment < $0 }.min(), shared: Set(visibility.shared.map(\.secret)))
+                nextChange: limits.filter { moment < $0 }.min(), shared: Set(visibility.shared.map(\.secret)),
+                mounters: algorithm.value.mounters)
         }
     }
 

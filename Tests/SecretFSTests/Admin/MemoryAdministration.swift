@@ -17,6 +17,7 @@ final class MemoryAdministration: Administration {
         var secrets: [SecretReference: Kept] = [:]
         var rules: [AlgorithmName: CallerRule] = [:]
         var denials: [SecretReference] = []
+        var strangers: [AuditActor] = []
         var failure: AdministrationError?
     }
     let contents = Mutex(Contents())
@@ -71,6 +72,9 @@ final class MemoryAdministration: Administration {
     }
     func text(_ rule: CallerRule) -> String { rule.uids.map { "uid \($0)\n" }.joined() }
 
+    func recordDenial(_ what: String, to actor: AuditActor) {
+        contents.withLock { $0.strangers.append(actor) }
+    }
     func recordDenial(of secret: SecretReference, to actor: AuditActor) {
         contents.withLock { $0.denials.append(secret) }
     }
