@@ -84,10 +84,14 @@ extension AlgorithmTree {
                 entries: view.entries.count { $0.delivery == .env } - gate.withheldCount)
         case .retired, .generation: return nil
         }
-        guard case .failure(let refusal) = result else { return event }
+        guard case .failure(let refusal) = result else {
+            if gate.withheldCount > 0 { event.detail = "\(gate.withheldCount) not for this caller, or expired" }
+            return event
+        }
         event.outcome = refusal == .denied ? .denied : .failed
         event.entries = nil
-        event.detail = "\(refusal)" + (user.map { ", in a mount of uid \($0)" } ?? "")
+        let reason = refusal == .denied ? gate.denial : nil
+        event.detail = (reason ?? "\(refusal)") + (user.map { ", in a mount of uid \($0)" } ?? "")
         return event
     }
 }

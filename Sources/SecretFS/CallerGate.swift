@@ -11,6 +11,8 @@ struct CallerGate {
     private var identity: Result<CallerIdentity, CallerUnknown>?
     /// How many variables of `.environ` were not for this caller.
     var withheldCount = 0
+    /// For the record: what the last rule that denied asks for. Names of kinds, which tell nothing of the rule's items.
+    private(set) var denial: String?
 
     init(
         _ caller: Caller, _ resolver: any CallerResolver, for entries: [Entry], onlyFor user: UInt32? = nil
@@ -37,7 +39,10 @@ struct CallerGate {
         guard let user else { return }
         guard caller.thread > 0, case .success(let identity) = found(),
             identity.rights?.areAll(of: user) == true
-        else { throw .denied }
+        else {
+            denial = "not a process of uid \(user), whose mount it is"
+            throw .denied
+        }
     }
 
     /// - Throws: `.denied` if a rule asks who it is and that cannot be told: then it is nobody's turn, and no
@@ -45,17 +50,31 @@ struct CallerGate {
     mutating func lets(_ entry: Entry) throws(Refusal) -> Bool {
         guard !entry.callers.isEmpty else { return true }
         // Outside of our process namespace: nobody whom a rule could mean.
-        guard caller.thread > 0 else { return false }
-        if user != nil {
-            guard case .success(let identity) = found() else { throw .denied }
-            return entry.callers.allSatisfy { $0.allows(identity) }
+        guard caller.thread > 0 else { return deny("not of the agent's process namespace") }
+        if user == nil {
+            let caller = CallerIdentity(uid: caller.uid, gid: caller.gid)
+            let users = entry.callers.flatMap { $0.kindsOfUser(refusing: caller) }
+            guard users.isEmpty else { return deny(rulesOn: users) }
+            guard entry.callers.contains(where: \.needsProcess) else { return true }
         }
-        guard
-            entry.callers.allSatisfy({ $0.mayAllow(uid: caller.uid, gid: caller.gid) })
-        else { return false }
-        guard entry.callers.contains(where: \.needsProcess) else { return true }
-        guard case .success(let identity) = found() else { throw .denied }
-        return entry.callers.allSatisfy { $0.allows(identity) }
+        switch found() {
+        case .success(let identity):
+            let kinds = entry.callers.flatMap { $0.kinds(refusing: identity) }
+            return kinds.isEmpty ? true : deny(rulesOn: kinds)
+        case .failure(let unknown):
+            _ = deny("the caller is not known: \(unknown.reason)")
+            throw .denied
+        }
+    }
+
+    private mutating func deny(_ reason: String) -> Bool {
+        denial = reason
+        return false
+    }
+
+    private mutating func deny(rulesOn kinds: [CallerRule.Kind]) -> Bool {
+        let names = CallerRule.Kind.allCases.filter { kinds.contains($0) }.map(\.rawValue)
+        return deny("not for this " + names.joined(separator: " and this "))
     }
 
     /// Whom the record names. What cannot be told is left out: only rules deny.

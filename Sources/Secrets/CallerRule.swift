@@ -62,21 +62,36 @@ package struct CallerRule: Hashable, Sendable {
 }
 
 extension CallerRule {
-    /// What the rule says of user and group alone, before anything is looked up: false denies.
-    package func mayAllow(uid: UInt32, gid: UInt32) -> Bool {
-        // The kernel sends the largest number for an id that it cannot express.
-        guard uid != .max, gid != .max else { return false }
-        return (uids.isEmpty || uids.contains(uid)) && (gids.isEmpty || gids.contains(gid))
-    }
-
     /// Whether more than user and group decides.
     package var needsProcess: Bool { !executables.isEmpty || !cgroups.isEmpty }
 
     /// Whether `caller` matches. What is not known of it matches nothing.
-    package func allows(_ caller: CallerIdentity) -> Bool {
-        mayAllow(uid: caller.uid, gid: caller.gid)
-            && (executables.isEmpty || executables.contains { $0.matches(caller.executable) })
-            && (cgroups.isEmpty || cgroups.contains { Self.isCgroup(caller.cgroup, in: $0) })
+    package func allows(_ caller: CallerIdentity) -> Bool { kinds(refusing: caller).isEmpty }
+
+    /// What a rule may ask for.
+    package enum Kind: String, CaseIterable, Sendable {
+        case uid, gid, executable, cgroup
+    }
+
+    /// The kinds that `caller` does not match; none if the rule lets it.
+    package func kinds(refusing caller: CallerIdentity) -> [Kind] {
+        var kinds = kindsOfUser(refusing: caller)
+        if !executables.isEmpty, !executables.contains(where: { $0.matches(caller.executable) }) {
+            kinds.append(.executable)
+        }
+        if !cgroups.isEmpty, !cgroups.contains(where: { Self.isCgroup(caller.cgroup, in: $0) }) {
+            kinds.append(.cgroup)
+        }
+        return kinds
+    }
+
+    /// Of user and group alone, which the kernel sends: before anything is looked up.
+    package func kindsOfUser(refusing caller: CallerIdentity) -> [Kind] {
+        var kinds: [Kind] = []
+        // The kernel sends the largest number for an id that it cannot express.
+        if caller.uid == .max || !uids.isEmpty && !uids.contains(caller.uid) { kinds.append(.uid) }
+        if caller.gid == .max || !gids.isEmpty && !gids.contains(caller.gid) { kinds.append(.gid) }
+        return kinds
     }
 
     /// Whether `path` is the group `prefix` or below it, by whole names: `/a` has `/a/b` in it and not `/ab`.
@@ -91,7 +106,21 @@ extension CallerRule {
     }
 }
 
+extension CallerRule {
+    /// `uid 1000`, `gid 27`, `executable /path` or `executable /path@sha256:HEX`, `cgroup /path`; none for anyone.
+    package var items: [String] {
+        uids.map { "uid \($0)" } + gids.map { "gid \($0)" }
+            + executables.map { program in
+                "executable \(program.path)"
+                    + (program.sha256.map { "\(Executable.hashMark)\(hexadecimal($0))" } ?? "")
+            }
+            + cgroups.map { "cgroup \($0)" }
+    }
+}
+
 extension CallerRule.Executable {
+    package static let hashMark = "@sha256:"
+
     /// Whether `executable` is this program file: with a hash, by path and content; without, it must be the very file
     /// that this machine has under the path. In another mount namespace anything can be bound over it.
     func matches(_ executable: CallerIdentity.Executable?) -> Bool {

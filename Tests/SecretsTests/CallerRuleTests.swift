@@ -67,7 +67,9 @@ private struct Meaning {
             let expected = Meaning(rule: rule).allows(
                 uid: uid, gid: gid, program: path.map { ($0, isOurs, hash) }, group: group)
             #expect(rule.allows(caller) == expected, "\(rule) \(caller)")
-            if !rule.mayAllow(uid: UInt32(uid), gid: UInt32(gid)) { #expect(!expected) }
+            if !rule.kindsOfUser(refusing: CallerIdentity(uid: UInt32(uid), gid: UInt32(gid))).isEmpty {
+                #expect(!expected)
+            }
             if expected { allowed += 1 } else { denied += 1 }
         }
         #expect(allowed > 1000 && denied > 1000, "the model was tried on both")
@@ -82,9 +84,9 @@ private struct Meaning {
 
     /// Numbers that the kernel cannot express in a user namespace become the largest one.
     @Test func `never matches the number that stands for no user or group`() {
-        #expect(!CallerRule(uids: [.max]).mayAllow(uid: .max, gid: 0))
-        #expect(!CallerRule(gids: [.max]).mayAllow(uid: 0, gid: .max))
-        #expect(!CallerRule(uids: [5]).mayAllow(uid: 5, gid: .max))
+        #expect(CallerRule(uids: [.max]).kindsOfUser(refusing: CallerIdentity(uid: .max, gid: 0)) == [.uid])
+        #expect(CallerRule(gids: [.max]).kindsOfUser(refusing: CallerIdentity(uid: 0, gid: .max)) == [.gid])
+        #expect(CallerRule(uids: [5]).kindsOfUser(refusing: CallerIdentity(uid: 5, gid: .max)) == [.gid])
     }
 
     @Test func `compares file names as bytes`() {

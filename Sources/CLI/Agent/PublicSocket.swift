@@ -19,7 +19,7 @@ enum PublicSocket {
         defer { unsafe free(path) }
         let text = unsafe path.map { unsafe String(cString: $0) } ?? plain(state.path)
         let hash = (try? unsafe sha256(Array(text.utf8).span.bytes)) ?? []
-        return CallerText.hex(Array(hash.prefix(16))) + ".sock"
+        return hexadecimal(Array(hash.prefix(16))) + ".sock"
     }
 
     private static func plain(_ path: String) -> String {

@@ -17,6 +17,7 @@ struct AuditCommand: ParsableCommand {
                 Needs no key. Examples:
                   secretfs audit --limit 20
                   secretfs audit --algorithm nlp/Summarizer --action open --since 24h
+                  secretfs audit --outcome denied
                   secretfs audit --follow --json
                 """)
         @OptionGroup var state: StateOptions
@@ -102,6 +103,7 @@ struct AuditFilter: ParsableArguments {
     var since: String?
     @Option(help: ArgumentHelp("Only before this moment.", valueName: "moment")) var until: String?
     @Option(help: "Only this action, for example open, environ, secret.update, mount.") var action: String?
+    @Option(help: "Only what came to this: ok, denied or failed.") var outcome: AuditEvent.Outcome?
 
     struct Parsed {
         var home: SecretHome?
@@ -110,6 +112,7 @@ struct AuditFilter: ParsableArguments {
         var since: Timestamp?
         var until: Timestamp?
         var action: AuditAction?
+        var outcome: AuditEvent.Outcome?
 
         func takes(_ record: AuditRecord) -> Bool {
             if let home, home.description != record.texts[.algorithm] ?? record.texts[.owner] { return false }
@@ -118,6 +121,7 @@ struct AuditFilter: ParsableArguments {
             if let since, record.time < since { return false }
             if let until, record.time >= until { return false }
             if let action, action.rawValue != record.texts[.action] { return false }
+            if let outcome, outcome.rawValue != record.texts[.outcome] { return false }
             return true
         }
     }
@@ -135,9 +139,11 @@ struct AuditFilter: ParsableArguments {
             home: try algorithm.map { try SecretHome($0) },
             secret: try secret.map { try EnvironmentName($0) },
             actor: actor, since: try since.map { try Moment.past($0) },
-            until: try until.map { try Moment.past($0) }, action: known)
+            until: try until.map { try Moment.past($0) }, action: known, outcome: outcome)
     }
 }
+
+extension AuditEvent.Outcome: ExpressibleByArgument {}
 
 extension AuditRecord {
     /// One line for a terminal, whatever the log says.
@@ -153,6 +159,11 @@ extension AuditRecord {
         if let entries = self[.entries] { parts.append("\(entries) entries") }
         if let detail = self[.detail] { parts.append("(\(printable(detail)))") }
         if let program = self[.executable] { parts.append("by \(printable(program))") }
+        // What a rule may have asked for.
+        if self[.outcome] == AuditEvent.Outcome.denied.rawValue {
+            if let gid = self[.gid] { parts.append("gid \(gid)") }
+            if let cgroup = self[.cgroup] { parts.append("cgroup \(printable(cgroup))") }
+        }
         if let process = self[.pid] { parts.append("pid \(process)") }
         return parts.joined(separator: "  ")
     }

@@ -135,7 +135,7 @@ struct CallersReport: Encodable {
         anyone = rule.isAnyone
         uids = rule.uids
         gids = rule.gids
-        executables = rule.executables.map { Program(path: $0.path, sha256: $0.sha256.map(CallerText.hex)) }
+        executables = rule.executables.map { Program(path: $0.path, sha256: $0.sha256.map(hexadecimal)) }
         cgroups = rule.cgroups
     }
 

@@ -6,14 +6,7 @@ enum CallerLines {
     /// Nothing for anyone.
     static func text(_ rule: CallerRule) -> String {
         // No path has a control character in it, so each is a line as it is.
-        let lines =
-            rule.uids.map { "uid \($0)" } + rule.gids.map { "gid \($0)" }
-            + rule.executables.map { program in
-                "executable \(program.path)"
-                    + (program.sha256.map { CallerText.hashMark + CallerText.hex($0) } ?? "")
-            }
-            + rule.cgroups.map { "cgroup \($0)" }
-        return lines.map { $0 + "\n" }.joined()
+        rule.items.map { $0 + "\n" }.joined()
     }
 
     /// Reads what `text` makes, in any order; users and groups by name too, `exe` for `executable`, and `or` for the

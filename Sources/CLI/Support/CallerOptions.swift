@@ -5,7 +5,7 @@ import Synchronization
 
 /// Rules about callers as they are written on the command line.
 enum CallerText {
-    static let hashMark = "@sha256:"
+    private static let hashMark = CallerRule.Executable.hashMark
     /// getpwnam(3) answers all threads in one place.
     private static let names = Mutex(())
 
@@ -125,7 +125,4 @@ enum CallerText {
         return stride(from: 0, to: known.count, by: 2).map { known[$0] << 4 | known[$0 + 1] }
     }
 
-    static func hex(_ bytes: [UInt8]) -> String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
 }

@@ -70,7 +70,10 @@ package final class ProcessResolver: CallerResolver {
         }
         // A machine without cgroup v2 has none; then no rule on cgroups matches.
         if question.cgroup { caller.cgroup = thread.cgroup }
-        if question.executable { caller.executable = try executable(thread, question.executables) }
+        // Only rules must know it; a record does without.
+        if question.executable, thread.program != nil || !question.executables.isEmpty {
+            caller.executable = try executable(thread, question.executables)
+        }
         guard thread.program == nil || thread.runsItsProgram else {
             throw CallerUnknown("its program changed")
         }
@@ -80,7 +83,9 @@ package final class ProcessResolver: CallerResolver {
     private func executable(
         _ caller: KnownThread, _ wanted: [CallerRule.Executable]
     ) throws(CallerUnknown) -> CallerIdentity.Executable {
-        guard let program = caller.program else { throw CallerUnknown("its program may not be looked at") }
+        guard let program = caller.program else {
+            throw CallerUnknown("its program may not be looked at, or has a path that is too long")
+        }
         var found = CallerIdentity.Executable(path: program)
         let wanted = wanted.filter { program.elementsEqual($0.path.utf8) }
         // Nothing is opened and looked at but what a rule names: the path is the caller's choice, and may lead to a

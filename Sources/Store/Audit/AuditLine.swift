@@ -15,8 +15,9 @@ struct AuditLink: Hashable, Sendable {
 /// Writes lines: JSON with keys in one order, printable ASCII only, so that no byte of a line moves a terminal
 /// (docs/FORMAT.md#audit-log).
 struct AuditLineWriter {
-    /// A path, a detail: longer ones are cut, so that a line has at most 64 KiB.
-    static let maximumText = 4096
+    /// A path, a detail, as they are written, in bytes: longer ones are cut. Whoever opens a value chooses the path of
+    /// the program that does it, and must not fill the log with it.
+    static let maximumText = 1024
 
     private(set) var bytes: [UInt8]
 
@@ -127,13 +128,18 @@ struct AuditLineWriter {
     private mutating func escaped(_ value: String) {
         var room = Self.maximumText
         for unit in value.utf16 {
-            guard room > 0 else { break }
-            room -= 1
             switch unit {
             case UInt16(UInt8(ascii: "\"")), UInt16(UInt8(ascii: "\\")):
+                room -= 2
+                guard room >= 0 else { return }
                 bytes += [UInt8(ascii: "\\"), UInt8(truncatingIfNeeded: unit)]
-            case 0x20...0x7E: bytes.append(UInt8(truncatingIfNeeded: unit))
+            case 0x20...0x7E:
+                room -= 1
+                guard room >= 0 else { return }
+                bytes.append(UInt8(truncatingIfNeeded: unit))
             default:
+                room -= 6
+                guard room >= 0 else { return }
                 bytes += [UInt8(ascii: "\\"), UInt8(ascii: "u")]
                 for shift in [12, 8, 4, 0] {
                     bytes.append(hexadecimalDigit(UInt8(truncatingIfNeeded: unit >> UInt16(shift)) & 0x0F))

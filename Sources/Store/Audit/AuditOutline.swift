@@ -29,6 +29,25 @@ struct AuditOutline {
         after = start > 0 ? Self.hexadecimal(line, behind: Self.afterHead, at: start) : nil
     }
 
+    /// Whether `line` may be what a crash left of the line `sequence`: a beginning of such a line and not all of it.
+    /// Anything else was not written by us.
+    static func isBeginning(_ line: RawSpan, of sequence: UInt64) -> Bool {
+        let head = Array("{\"seq\":\(sequence),\"time\":\"".utf8)
+        for place in 0..<min(head.count, line.byteCount) where line.byte(at: place) != head[place] {
+            return false
+        }
+        for place in 0..<line.byteCount where !(0x20...0x7E).contains(line.byte(at: place)) { return false }
+        // Quotes inside of texts have a backslash before them, so this is the MAC.
+        let headCount = macHead.utf8CodeUnitCount
+        for place in 0..<max(0, line.byteCount - headCount) {
+            guard line.extracting(place..<line.byteCount).starts(with: macHead) else { continue }
+            for digit in place + headCount..<line.byteCount
+            where hexadecimalValue(line.byte(at: digit)) == nil { return false }
+            return line.byteCount - place - headCount <= 2 * AuditMAC.count
+        }
+        return true
+    }
+
     static func sequence(_ line: RawSpan) -> UInt64? {
         guard line.starts(with: "{\"seq\":") else { return nil }
         var place = 7

@@ -111,6 +111,7 @@ private struct AuditCheck {
         guard let outline = AuditOutline(bytes) else {
             settleTorn()
             torn = (number, bytes.byteCount)
+            if let chain, !AuditOutline.isBeginning(bytes, of: chain.sequence &+ 1) { settleTorn() }
             return
         }
         // A log does not begin with half a line.

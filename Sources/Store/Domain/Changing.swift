@@ -97,7 +97,8 @@ extension SecretStore {
             let sealed = try seal(metadata: next.encoded(), under: found.record.key, &write.random)
             write.conditions.append(.unchanged(found.record.key, since: found.record.modified))
             write.changes.append(.put(found.record.key, sealed))
-            write.tells(.algorithmUpdate, nil, version: nil, detail)
+            let isRule = next.callers != found.value.callers
+            write.tells(.algorithmUpdate, nil, version: nil, detail ?? (isRule ? next.callers.detail : nil))
             try commit(write)
             return next
         }
@@ -215,7 +216,8 @@ extension SecretStore {
                 // With a version where the value is new.
                 let version = next.current.version
                 write.tells(
-                    .secretUpdate, next, version: version == found.value.current.version ? nil : version)
+                    .secretUpdate, next, version: version == found.value.current.version ? nil : version,
+                    next.details(since: found.value))
             }
             try commit(write)
             return next

@@ -7,7 +7,8 @@ import Testing
 
 /// Opens the store as a command does, which keeps the root key.
 func reopenKeeping(_ directory: String) throws -> SecretStore {
-    try SealedStore.open(at: directory).unseal(keeping: HeldRootKey(RootKeyFile(directory + "/root.key").read()))
+    try SealedStore.open(at: directory).unseal(
+        keeping: HeldRootKey(RootKeyFile(directory + "/root.key").read()))
 }
 
 extension KeyRotation {
