@@ -115,3 +115,13 @@ def test_the_root_key_comes_from_a_credential(machine, store):
     machine.run("systemctl", "daemon-reload")
     machine.run("systemctl", "start", UNIT)
     assert machine.run("cat", mounted(machine)) == "by credential"
+
+
+def test_a_listed_user_is_served_by_the_agent_of_the_unit(store):
+    """With the unit's device rules, folders and capabilities."""
+    store.run("systemctl", "start", UNIT)
+    user = ["setpriv", "--reuid", "1", "--regid", "1", "--clear-groups", "env", "SECRETFS_STATE=/var/lib/secretfs",
+            "secretfs", "run", ALGORITHM, "--", "sh", "-c", "echo $TOKEN"]
+    store.run(*user, status=77)
+    store.run("secretfs", "mounters", ALGORITHM, "--add", "1")
+    assert store.run(*user) == "first\n"
