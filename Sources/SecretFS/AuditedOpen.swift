@@ -91,7 +91,7 @@ extension AlgorithmTree {
         event.outcome = refusal == .denied ? .denied : .failed
         event.entries = nil
         let reason = refusal == .denied ? gate.denial : nil
-        event.detail = (reason ?? "\(refusal)") + (user.map { ", in a mount of uid \($0)" } ?? "")
+        event.detail = reason ?? "\(refusal)" + (user.map { ", in a mount of uid \($0)" } ?? "")
         return event
     }
 }

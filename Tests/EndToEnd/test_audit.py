@@ -10,7 +10,7 @@ import time
 
 import pytest
 from conftest import PLANTED
-from support import ALGORITHM, OTHER_UID, empty, needs_root, store, wait_until  # noqa: F401 (fixtures)
+from support import ALGORITHM, OTHER_UID, change, empty, needs_root, store, wait_until  # noqa: F401 (fixtures)
 
 DAMAGED = 70
 
@@ -311,3 +311,57 @@ def test_a_restored_store_whose_key_was_not_at_hand_works_and_says_what_is_missi
     lines = [json.loads(line) for line in store.does("audit", "--json", "--state", other).output.splitlines()]
     assert [line["action"] for line in lines] == ["log.lost", "secret.update"]
     store.run("audit", "verify", "--state", other).failed(DAMAGED, "removed")
+
+
+def test_a_denial_says_which_kinds_of_the_rule_did_not_match(store):
+    store.create("A", b"1")
+    mount = store.mount("--mode", "0444")
+
+    def denial():
+        assert subprocess.run(["cat", mount / "A"], capture_output=True, timeout=30).returncode == 1
+        return audit(store, "--outcome", "denied")[-1]
+
+    with change(mount):
+        store.does("callers", ALGORITHM, "A", "--cgroup", "/nowhere.slice")
+    with change(mount):
+        store.does("callers", ALGORITHM, "--uid", OTHER_UID, "--exe", "/usr/bin/env")
+    assert (denial()["detail"], denial()["uid"]) == ("not for this uid", 0)
+    with change(mount):
+        store.does("callers", ALGORITHM, "--clear", "--exe", "/usr/bin/env")
+    assert denial()["detail"] == "not for this executable and this cgroup"
+    said = store.does("audit", "--outcome", "denied", "--limit", "1").output
+    assert "DENIED" in said and "not for this executable and this cgroup" in said and "cgroup /" in said
+    assert not audit(store, "--outcome", "failed")
+
+
+def test_a_change_of_settings_says_what_it_changed(store):
+    store.create("A", b"1")
+    store.does("callers", ALGORITHM, "A", "--uid", "5", "--exe", "/usr/bin/env")
+    store.does("callers", ALGORITHM, "A", "--clear")
+    store.does("callers", ALGORITHM, "--gid", "7")
+    store.does("secret", "update", ALGORITHM, "A", "--metadata-only", "--description", "planted-text", "--keep", "3")
+    details = [line.get("detail") for line in audit(store) if line["action"].endswith(".update")]
+    assert details == [
+        "callers uid 5, executable /usr/bin/env", "callers anyone", "callers gid 7", "description; keep 3",
+    ]
+    assert "planted-text" not in (store.state / "audit.log").read_text()
+
+
+def test_a_program_whose_path_is_too_long_is_recorded_without_it(store):
+    store.create("A", b"1")
+    mount = store.mount()
+    folder = store.root
+    steps = ["x" * 250] * 18
+    at = os.open(folder, os.O_RDONLY)
+    for step in steps:
+        os.mkdir(step, dir_fd=at)
+        down = os.open(step, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = down
+    with open("/bin/cat", "rb") as source, open(os.open("cat", os.O_CREAT | os.O_WRONLY, 0o755, dir_fd=at), "wb") as copy:
+        copy.write(source.read())
+    done = subprocess.run([f"/proc/self/fd/{at}/cat", mount / "A"], pass_fds=[at], capture_output=True, timeout=30)
+    os.close(at)
+    assert done.stdout == b"1", done
+    line = audit(store, "--action", "open")[-1]
+    assert line["pid"] and "cgroup" in line and "executable" not in line

@@ -89,7 +89,7 @@ private func rights(_ uids: [UInt32], gid: UInt32 = 50) -> CallerIdentity.Rights
         let events = trail.events.withLock { $0 }
         #expect(events.map(\.outcome) == [.denied, .denied])
         #expect(events.map(\.actor.uid) == [1001, nil] && events.map(\.actor.thread) == [nil, 99])
-        #expect(events.allSatisfy { $0.detail == "denied, in a mount of uid 1000" })
+        #expect(events.allSatisfy { $0.detail == "not a process of uid 1000, whose mount it is" })
     }
 }
 

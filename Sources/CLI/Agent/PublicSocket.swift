@@ -2,6 +2,7 @@ import CLinux
 import FoundationEssentials
 import Fuse
 import Glibc
+import Secrets
 import Logging
 import Store
 

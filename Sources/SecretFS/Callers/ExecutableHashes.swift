@@ -6,9 +6,9 @@ import Synchronization
 /// Every write changes the ctime, which nobody can set. Two writes within one tick of the clock (some milliseconds)
 /// show one ctime, so a file that was changed in the last two seconds is hashed each time.
 final class ExecutableHashes: Sendable {
-    /// Larger programs match no hash. Reading this much takes a second or less, and only the first time; other mounts
-    /// of the same worker wait that long.
-    static let maximumCount = 512 << 20
+    /// Larger programs match no hash. Reading this much takes some tenths of a second, and other mounts of the same
+    /// worker wait that long, each time somebody comes with a file that is not known (docs/SEMANTICS.md#callers).
+    static let maximumCount = 256 << 20
     static let maximumFiles = 256
     /// In seconds: how long ago a file must have been changed to be kept.
     private static let settled = 2

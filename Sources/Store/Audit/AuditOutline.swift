@@ -41,9 +41,12 @@ struct AuditOutline {
         let headCount = macHead.utf8CodeUnitCount
         for place in 0..<max(0, line.byteCount - headCount) {
             guard line.extracting(place..<line.byteCount).starts(with: macHead) else { continue }
-            for digit in place + headCount..<line.byteCount
-            where hexadecimalValue(line.byte(at: digit)) == nil { return false }
-            return line.byteCount - place - headCount <= 2 * AuditMAC.count
+            let digits = place + headCount
+            let end = min(line.byteCount, digits + 2 * AuditMAC.count)
+            for digit in digits..<end where hexadecimalValue(line.byte(at: digit)) == nil { return false }
+            // At most the quote behind it.
+            return end == line.byteCount
+                || end + 1 == line.byteCount && line.byte(at: end) == UInt8(ascii: "\"")
         }
         return true
     }

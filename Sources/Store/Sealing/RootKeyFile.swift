@@ -25,6 +25,8 @@ package struct RootKeyFile: Sendable {
                 RootKeyText.write(key, to: &span)
             }
         } catch { throw .sealing(error) }
+        // Not one that `read` would refuse afterwards.
+        try checkPlace()
         let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
         let descriptor = unsafe open(path, flags, 0o400)
         guard descriptor >= 0 else { throw errno == EEXIST ? .exists(path: path) : notWritten() }
@@ -64,10 +66,20 @@ package struct RootKeyFile: Sendable {
         }
     }
 
+    private var directory: String {
+        let end = path.utf8.lastIndex(of: UInt8(ascii: "/")) ?? path.startIndex
+        return end == path.startIndex ? "/" : String(path[..<end])
+    }
+
+    private func checkPlace() throws(RootKeyError) {
+        let descriptor = unsafe open(directory, Int32(linux_path_only) | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw notWritten() }
+        defer { close(descriptor) }
+        try KeyPlace(path: path).check(descriptor)
+    }
+
     /// Makes the file's name durable.
     func syncDirectory() throws(RootKeyError) {
-        let end = path.utf8.lastIndex(of: UInt8(ascii: "/")) ?? path.startIndex
-        let directory = end == path.startIndex ? "/" : String(path[..<end])
         let descriptor = unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw notWritten() }
         defer { close(descriptor) }

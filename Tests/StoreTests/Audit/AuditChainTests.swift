@@ -93,8 +93,20 @@ import Testing
                 try store.audit.write(
                     [AuditEvent(.command, by: .thisProcess, detail: text)], isDurable: false)
             }
-            #expect(try store.recorded() == texts.map { String($0.prefix(4096)) })
+            #expect(try store.recorded() == texts.map { String($0.prefix(AuditLineWriter.maximumText)) })
             #expect(try file.bytes.allSatisfy { (0x20...0x7E).contains($0) || $0 == 10 })
+            #expect(try store.verifyAudit().problem == nil)
+        }
+    }
+
+    @Test func `no text makes a line long, whatever it is made of`() throws {
+        try withAuditedStore { store, file in
+            for text in ["x", "\"", "\u{fffd}", "🐎"] {
+                let long = String(repeating: text, count: 5000)
+                let actor = AuditActor(uid: 7, executable: long, cgroup: long, user: long)
+                try store.audit.write([AuditEvent(.command, by: actor, detail: long)], isDurable: false)
+            }
+            #expect(try file.lines.allSatisfy { $0.count < 4 * 1024 + 1024 })
             #expect(try store.verifyAudit().problem == nil)
         }
     }

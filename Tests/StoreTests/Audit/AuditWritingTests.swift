@@ -37,6 +37,24 @@ import Testing
         }
     }
 
+    /// > what they do not get is a log that verifies and says something else — SECURITY.md#the-audit-log
+    @Test(arguments: ["z", "A", "é", "\u{7f}", ""])
+    func `a line that a stranger puts there is no half line of ours, and nobody is shown it`(_ digit: String)
+        throws
+    {
+        try withAuditedStore(lines: 4) { store, file in
+            let whole = try file.lines
+            let text = String(decoding: whole[5], as: UTF8.self)
+            let end = try #require(text.range(of: ",\"mac\":\"")).upperBound
+            let forged = text[..<end] + String(repeating: digit, count: 64) + "\"}"
+            try file.write(Array(whole[..<5]) + [Array(forged.utf8)])
+            let next = try reopen(store.audit.folder.path)
+            try next.audit.write([event(9)], isDurable: false)
+            #expect(try store.verifyAudit().problem?.kind == .changed)
+            #expect(try !next.recorded().contains("event 3"))
+        }
+    }
+
     /// > A line that a crash cut short stays where it is, and the next line says so. — docs/SEMANTICS.md#audit
     @Test func `a line that a crash cut short is mended and told at every length`() throws {
         try withAuditedStore(lines: 4) { store, file in
