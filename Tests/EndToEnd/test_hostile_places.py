@@ -186,3 +186,17 @@ def test_open_directories_do_not_keep_the_records_of_their_generations(store):
             time.sleep(0.02)
         # 25 generations of 4 MB would be 100 MB; some are kept for opens that a change overtook.
         assert resident() - before < 40_000, (before, resident())
+
+
+def test_no_root_key_is_made_where_it_would_be_refused_afterwards(store):
+    theirs = store.root / "theirs"
+    theirs.mkdir(mode=0o755)
+    os.chown(theirs, OTHER_UID, OTHER_UID)
+    key = theirs / "root.key"
+    said = store.run("root-key", "change", "--root-key-file", key)
+    assert said.status != 0 and f"belongs to user {OTHER_UID}" in said.errors, said
+    assert not key.exists() and store.does("secret", "list", ALGORITHM)
+    other = store.root / "other"
+    said = store.run("init", "--state", other, "--root-key-file", key)
+    assert said.status != 0 and f"belongs to user {OTHER_UID}" in said.errors, said
+    assert not key.exists() and not (other / "store.db").exists()
