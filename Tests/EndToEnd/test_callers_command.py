@@ -52,7 +52,7 @@ def test_visible_says_who_may_open(store):
 
     assert rules() == {"KEY": [], "SHARED": [(owner, "SHARED", [1000])]}
     lines = store.does("visible", ALGORITHM).output.splitlines()
-    assert lines[1].endswith("anyone") and lines[2].endswith(f"as {owner} SHARED says")
+    assert lines[1].endswith("anyone") and lines[2].endswith("uid 1000")
     store.does("callers", ALGORITHM, "--uid", "1001")
     of_all = (ALGORITHM, None, [1001])
     assert rules() == {"KEY": [of_all], "SHARED": [of_all, (owner, "SHARED", [1000])]}

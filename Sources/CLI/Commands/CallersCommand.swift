@@ -139,11 +139,9 @@ struct CallersReport: Encodable {
         cgroups = rule.cgroups
     }
 
-    func show() {
-        let subject = secret.map { "\($0) of \(home)" } ?? home
-        if anyone { return Output.line("\(subject): anyone who may enter the mount.") }
-        Output.line("\(subject): callers that match each of")
-        let kinds: [(String, [String])] = [
+    /// What is asked for, by kind; printable.
+    private var kinds: [(kind: String, items: [String])] {
+        [
             ("uid", uids.map(String.init)), ("gid", gids.map(String.init)),
             (
                 "executable",
@@ -151,6 +149,19 @@ struct CallersReport: Encodable {
             ),
             ("cgroup", cgroups.map(printable)),
         ]
+    }
+
+    /// On one line: `uid 5 or 6 and executable /usr/bin/env`.
+    var summary: String {
+        kinds.filter { !$0.items.isEmpty }
+            .map { "\($0.kind) " + $0.items.joined(separator: " or ") }
+            .joined(separator: " and ")
+    }
+
+    func show() {
+        let subject = secret.map { "\($0) of \(home)" } ?? home
+        if anyone { return Output.line("\(subject): anyone who may enter the mount.") }
+        Output.line("\(subject): callers that match each of")
         for (kind, items) in kinds {
             for (index, item) in items.enumerated() {
                 let label = index == 0 ? kind : "or"

@@ -89,10 +89,10 @@ struct VisibleCommand: ParsableCommand {
         Output.table(
             ["NAME", "STATE", "FROM", "RULE", "UNTIL", "CALLERS"],
             reports.map {
-                let callers = $0.callers.map { "as \($0.home)\($0.secret.map { " " + $0 } ?? "") says" }
+                let callers = $0.callers.map(\.summary).joined(separator: "; and ")
                 return [
                     $0.name, $0.state, $0.from, $0.rule, $0.expires ?? "-",
-                    callers.isEmpty ? "anyone" : callers.joined(separator: " and "),
+                    callers.isEmpty ? "anyone" : callers,
                 ]
             })
     }
