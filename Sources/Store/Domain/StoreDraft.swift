@@ -94,13 +94,17 @@ package final class StoreDraft {
     private static let page = PageLimit(records: 1000, bytes: 8 << 20)
 
     /// Records in the audit log of `directory`, whose store this becomes, that it is restored. If there is no log, one
-    /// begins behind the lines that the backup knows of, and those are not missed.
+    /// begins behind the lines that the backup knows of, and those are not missed. The log of another store is kept
+    /// under another name.
     ///
-    /// - Throws: `.audit`.
+    /// - Returns: the names under which another store's log is kept now.
+    /// - Throws: `.audit`; `.exists` if there is a store by now.
     package func recordRestore(
         into directory: String, with root: borrowing RootKey
-    ) throws(StoreError) {
-        begun = try sealed.unseal(by: root).recordRestore(in: directory, from: name)
+    ) throws(StoreError) -> [String] {
+        let restored = try sealed.unseal(by: root).recordRestore(in: directory, from: name)
+        begun = restored
+        return restored.setAside.map(\.new)
     }
 
     private func asking<T>(_ body: () throws(StorageError) -> T) throws(StoreError) -> T {
