@@ -30,13 +30,14 @@ extension SecretStore {
         for prefix in Keys.plentiful {
             total += try storing { () throws(StorageError) in try storage.count(of: prefix) }
         }
-        var last: RecordKey?
+        var last: Page.End?
         while true {
             let after = last
-            let page = try storing { () throws(StorageError) in try storage.page(after: after, Self.pageLimit)
+            let page = try storing { () throws(StorageError) in
+                try storage.page(after: after, Self.checkedPage)
             }
-            guard let end = page.records.last else { return found }
-            last = end.key
+            guard let end = page.end else { return found }
+            last = end
             for record in page.records {
                 found.total += 1
                 guard try !opens(record) else { continue }
@@ -49,6 +50,8 @@ extension SecretStore {
             }
         }
     }
+
+    private static let checkedPage = PageLimit(records: 1000, bytes: 4 << 20)
 
     private func opens(_ record: StoredRecord) throws(StoreError) -> Bool {
         do throws(StoreError) {
