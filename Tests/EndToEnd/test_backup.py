@@ -235,6 +235,15 @@ def test_an_interrupted_restore_leaves_nothing(store):
         assert seen, f"signal {number} came too late each time, so nothing was tested"
 
 
+def test_a_restore_that_waits_for_a_silent_pipe_can_be_interrupted(store):
+    process = store.start("restore", "-", "--state", "other", stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    while not ((store.root / "other").exists() and leftovers(store.root / "other")):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == -signal.SIGINT
+    assert not (store.root / "other").exists()
+
+
 # Audit
 
 

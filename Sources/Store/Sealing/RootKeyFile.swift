@@ -32,7 +32,7 @@ package struct RootKeyFile: Sendable {
         guard descriptor >= 0 else {
             switch errno {
             case EEXIST: throw .exists(path: path)
-            case ENOENT, ENOTDIR: throw .folderMissing(path: path)
+            case ENOENT: throw .folderMissing(path: path)
             default: throw notWritten()
             }
         }
