@@ -299,10 +299,11 @@ def test_a_restore_that_fails_leaves_the_log_of_another_store_where_it_was(store
     store.does("init")
     lose(store)
     before = {path.name: path.read_bytes() for path in store.state.glob("audit.log*")}
-    # The folder takes no new link of this name at the last moment.
-    (store.state / "store.db").mkdir()
-    store.run("restore", "backup").failed(EXISTS)
-    (store.state / "store.db").rmdir()
+    # The first link makes the new log, the second one the store.
+    trace = ["strace", "-f", "-o", str(store.root / "trace"), "-e", "trace=link,rename", "-e", "inject=link:error=EIO:when=2"]
+    store.run("restore", "backup", before=trace).failed(IO)
+    assert ".left-" in (store.root / "trace").read_text(), "the log was not set aside, so nothing was tested"
+    assert not (store.state / "store.db").exists() and leftovers(store.state) == []
     assert {path.name: path.read_bytes() for path in store.state.glob("audit.log*")} == before
 
 

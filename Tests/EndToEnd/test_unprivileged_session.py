@@ -250,7 +250,9 @@ def test_the_store_of_this_user_is_closed_to_others(store, namespace):
 
 
 def test_a_mount_over_anothers_folder_is_refused(store, namespace, folder):
-    done = store.attempt("mount", NAME, str(folder))
+    theirs = folder / "theirs"
+    theirs.mkdir(mode=0o755)
+    done = store.attempt("mount", NAME, str(theirs))
     assert done.returncode == 77 and our_mounts(namespace) == [], done
     assert b"secretfs: error: mounting at " in done.stderr and b"a directory that you own" in done.stderr
 

@@ -107,8 +107,8 @@ extension AuditCommand {
             abstract: "Show or change how the audit log is kept.",
             discussion: """
                 batch: what the agent records is on the disk within a second; a power cut can lose that second. \
-                always: before anything is released, which costs each open a wait for the disk.
-                The oldest file beyond --keep is deleted, with its lines; 0 keeps the present file only.
+                always: before anything is released, which costs each open a wait for the disk. The oldest file \
+                beyond --keep is deleted, with its lines; 0 keeps the present file only.
                 Examples:
                   secretfs audit settings
                   secretfs audit settings --audit-sync always --keep 100

@@ -11,8 +11,10 @@ package final class StoreDraft {
     private let name: String
     private let storage: SQLiteStorage
     package let sealed: SealedStore
-    /// What was recorded for the store that this is to become.
+    /// What was recorded for the store that this is to become; taken back if it does not.
     private var begun: RestoredAudit?
+
+    deinit { begun?.takeBack() }
 
     /// Copies `store` into a draft below `parent`.
     package convenience init(
@@ -125,18 +127,15 @@ package final class StoreDraft {
 
     /// Ends all use of the store, and makes it the store of `directory`, which the draft is below.
     ///
-    /// What `recordRestore` began is taken back if it does not.
     /// - Throws: `.exists` if there is one.
     package func becomeStore(of directory: String) throws(StoreError) {
         let place = StoreFile(in: directory)
-        var isStore = false
-        defer { if !isStore { begun?.takeBack() } }
         do {
             try storage.close()
             try place.checkVacant()
             try StoreFile.sync(folder.file.path)
             try place.adopt(folder.file.path)
-            isStore = true
+            begun = nil
         } catch .exists {
             throw .exists(path: directory)
         } catch {
