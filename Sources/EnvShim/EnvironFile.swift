@@ -31,8 +31,11 @@ struct EnvironFile {
                     hint: "the mount belongs to another user, or a rule denies this program")
             case EIO:
                 fail(
-                    "“\(path)”: \(error)", hint: "the agent could not decide or record this; its log says why"
-                )
+                    "“\(path)”: \(error)",
+                    hint: """
+                        a value is damaged, or the agent could not decide or record this: its log (agent.log) says \
+                        which, and secretfs doctor what to do
+                        """)
             default: fail("“\(path)”: \(error)")
             }
         }

@@ -43,7 +43,7 @@ struct Environment {
             guard !rename.isFound else { continue }
             fail(
                 "there is no entry “\(rename.old)” to call “\(rename.new)”",
-                hint: "ls “\(directory)” shows what there is")
+                hint: "ls “\(directory)” shows what there is; for secretfs run: secretfs visible OWNER/NAME")
         }
         for position in 0..<options.required.count {
             let name = options.required[position]
@@ -53,7 +53,7 @@ struct Environment {
                 "no entry gives the required variable “\(name)”",
                 hint: isThere
                     ? "“\(directory)/\(name)” is there, to be read as a file only, or left out or renamed by an option"
-                    : "ls “\(directory)” shows what there is")
+                    : "ls “\(directory)” shows what there is; for secretfs run: secretfs visible OWNER/NAME")
         }
     }
 

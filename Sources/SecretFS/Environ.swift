@@ -9,6 +9,11 @@ enum Environ {
     /// _STK_LIM, execve(2)): no program could be started with more, so more is never put together in memory.
     static let maximumCount = 6_291_456
 
+    /// Which entry does not open.
+    struct Damaged: Error {
+        let name: EnvironmentName
+    }
+
     /// The file's length in bytes.
     static func count(of entries: [Entry]) -> Int {
         entries.reduce(0) { sum, entry in
@@ -24,15 +29,18 @@ enum Environ {
     /// The file's bytes; all entries are of one generation because `entries` is.
     ///
     /// - Precondition: `count` is that of `entries`, at most `maximumCount`.
-    /// - Throws: `Refusal.damaged`, `OpenError`, `SecretMemoryError`.
+    /// - Throws: `Damaged`, `OpenError.sealed`, `SecretMemoryError`.
     static func build(_ entries: [Entry], count: Int) throws -> SecretValue {
         return try SecretValue(capacity: count) { bytes in
             for entry in entries where entry.delivery == .env {
                 for byte in entry.name.text.utf8 { bytes.append(byte) }
                 bytes.append(UInt8(ascii: "="))
                 let start = bytes.byteCount
-                try entry.sealed.open(into: &bytes)
-                guard bytes.byteCount - start == entry.count else { throw Refusal.damaged }
+                do throws(OpenError) { try entry.sealed.open(into: &bytes) } catch {
+                    if error == .damaged { throw Damaged(name: entry.name) }
+                    throw error
+                }
+                guard bytes.byteCount - start == entry.count else { throw Damaged(name: entry.name) }
                 bytes.append(0)
             }
         }

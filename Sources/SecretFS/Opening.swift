@@ -79,6 +79,10 @@ extension AlgorithmTree {
             throw refusal
         } catch OpenError.sealed {
             throw .sealed
+        } catch let damage as Environ.Damaged {
+            // The file alone would not say which secret.
+            onProblem(damage.name.text, .damaged)
+            throw .damaged
         } catch is SecretMemoryError {
             throw .noMemory
         } catch {

@@ -23,6 +23,8 @@ package enum AuditError: Error, Equatable, Sendable {
     /// Another process held the file for too long, or more waits for the disk than we keep.
     case busy(path: String)
     case unavailable(path: String, reason: String)
+    /// There is no log to read.
+    case missing(path: String)
 }
 
 /// A trail that keeps nothing: for tests and tools that serve no store.

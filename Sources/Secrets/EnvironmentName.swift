@@ -53,14 +53,17 @@ package struct NameError: Error, Equatable, CustomStringConvertible {
 
 /// `text` cut to 64 characters, each control character written as an escape, so that a hostile name cannot
 /// drive the terminal that shows it.
-package func printable(_ text: String) -> String {
+package func printable(_ text: String) -> String { printable(text, atMost: 64) }
+
+/// As above, cut to `limit` characters.
+package func printable(_ text: String, atMost limit: Int) -> String {
     var result = ""
-    for scalar in text.unicodeScalars.prefix(64) {
+    for scalar in text.unicodeScalars.prefix(limit) {
         let isControl =
             scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .format
         result += isControl ? scalar.escaped(asASCII: true) : String(scalar)
     }
-    return text.unicodeScalars.count > 64 ? result + "…" : result
+    return text.unicodeScalars.count > limit ? result + "…" : result
 }
 
 extension UInt8 {

@@ -254,6 +254,42 @@ def test_a_store_that_is_made_anew_keeps_the_old_log_aside(store):
     assert [path.name.startswith("audit.log.left-") for path in store.state.glob("audit.log.*")] == [True]
 
 
+# > `audit` shows the lines that are there, `audit verify` says what is missing. — docs/SEMANTICS.md#audit
+def test_a_log_without_its_newest_file_is_read_and_found_wanting(store):
+    store.create("A", b"1")
+    store.does("audit", "rotate")
+    store.create("B", b"2")
+    older = len((store.state / "audit.log.1").read_text().splitlines())
+    (store.state / "audit.log").unlink()
+    outcome = store.does("audit", "--json")
+    assert len(outcome.output.splitlines()) == older
+    assert "warning: audit.log is not there" in outcome.errors
+    said = store.run("audit", "verify").failed(DAMAGED, f"audit.log line 1: removed: the file is not there, with every line after {older}")
+    assert "nothing was changed" not in said
+    report = json.loads(store.run("audit", "verify", "--json").output)
+    assert report["records"] == older and report["problem"]["kind"] == "removed"
+    # They only read: the next command that writes begins a new file.
+    assert not (store.state / "audit.log").exists()
+
+
+def test_a_log_that_is_gone_is_told_from_one_that_is_empty(store):
+    (store.state / "audit.log").unlink()
+    store.run("audit").failed(66, "there is no audit log")
+    store.run("audit", "verify").failed(DAMAGED, "audit.log line 1: removed: the file is not there, and there is no older one")
+
+
+def test_keeping_no_older_file_is_said_to_delete_lines(store):
+    assert "with --keep 0 all lines of a file are deleted" in store.does("audit", "settings", "--keep", "0").errors
+    assert store.does("audit", "settings", "--keep", "1").errors == ""
+
+
+@needs_root
+def test_an_actor_is_named_by_name_or_number(store):
+    assert audit(store, "--actor", "root") == audit(store, "--actor", "0") != []
+    assert audit(store, "--actor", "nobody") == []
+    store.run("audit", "--actor", "no-such-user").failed(65, "there is no user")
+
+
 def test_a_copy_of_the_state_folder_verifies_on_its_own(store):
     store.create("A", b"1")
     copy = store.root / "copy"

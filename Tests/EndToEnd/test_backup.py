@@ -205,6 +205,45 @@ def test_an_interrupted_backup_leaves_nothing_and_a_killed_one_no_backup(store):
         assert seen, f"signal {number} came too late each time, so nothing was tested"
 
 
+def test_an_interrupted_restore_leaves_nothing(store):
+    """Of a build with optimisation, which releases what it can early, more than of others."""
+    store.put({f"N{number}": b"v" for number in range(5000)})
+    store.does("backup", "backup")
+    state = store.root / "other"
+    key = store.state / "root.key"
+    for number in [signal.SIGINT, signal.SIGTERM]:
+        seen = 0
+        for attempt in range(12):
+            shutil.rmtree(state, ignore_errors=True)
+            # One that is there already is not taken away again.
+            if attempt % 2:
+                state.mkdir(mode=0o700)
+            process = store.start("restore", "backup", "--state", state, "--root-key-file", key, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while not (state.exists() and leftovers(state)) and process.poll() is None:
+                pass
+            time.sleep(0.01 * attempt)
+            process.send_signal(number)
+            status = process.wait(timeout=60)
+            assert status in (0, -number), status
+            is_whole = (state / "store.db").exists()
+            assert status != 0 or is_whole
+            seen += not is_whole
+            if is_whole:
+                assert leftovers(state) == []
+            else:
+                assert not state.exists() if attempt % 2 == 0 else os.listdir(state) == ["agent.lock"]
+        assert seen, f"signal {number} came too late each time, so nothing was tested"
+
+
+def test_a_restore_that_waits_for_a_silent_pipe_can_be_interrupted(store):
+    process = store.start("restore", "-", "--state", "other", stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    while not ((store.root / "other").exists() and leftovers(store.root / "other")):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == -signal.SIGINT
+    assert not (store.root / "other").exists()
+
+
 # Audit
 
 
@@ -226,6 +265,46 @@ def test_backup_and_restore_are_in_the_audit_log(store):
     store.does("restore", "backup")
     assert actions(store)[-2:] == [("backup", "ok", str(store.root / "backup")), ("restore", "ok", "backup")]
     store.does("audit", "verify")
+
+
+def lose(store):
+    for name in ["store.db", "store.db-wal", "store.db-shm"]:
+        (store.state / name).unlink(missing_ok=True)
+
+
+def test_the_log_of_a_store_that_was_made_in_between_is_kept_aside(store):
+    """Somebody loses the store, makes a new one by mistake, and then restores."""
+    store.does("backup", "backup")
+    lose(store)
+    store.does("init")
+    store.does("algorithm", "create", "by/Mistake")
+    store.does("audit", "rotate")
+    strange = (store.state / "audit.log.1").read_bytes() + (store.state / "audit.log").read_bytes()
+    lose(store)
+    outcome = store.does("restore", "backup")
+    assert "the audit log that was there is not of this store; it is kept as" in outcome.errors
+    left = [line for line in sorted(outcome.errors.split("kept as ")[1].strip().split(", "))]
+    assert all(name.startswith(f"{store.state}/audit.log.") and ".left-" in name for name in left), left
+    assert sorted(open(name, "rb").read() for name in left) != [] and len(left) == 2
+    assert b"".join(open(name, "rb").read() for name in sorted(left, key=lambda name: "log.1" not in name)) == strange
+    assert [action for action, _, _ in actions(store)] == ["log.begin", "restore"]
+    store.does("audit", "verify")
+    store.create("A", b"1")
+    store.does("audit", "verify")
+
+
+def test_a_restore_that_fails_leaves_the_log_of_another_store_where_it_was(store):
+    store.does("backup", "backup")
+    lose(store)
+    store.does("init")
+    lose(store)
+    before = {path.name: path.read_bytes() for path in store.state.glob("audit.log*")}
+    # The first link makes the new log, the second one the store.
+    trace = ["strace", "-f", "-o", str(store.root / "trace"), "-e", "trace=link,rename", "-e", "inject=link:error=EIO:when=2"]
+    store.run("restore", "backup", before=trace).failed(IO)
+    assert ".left-" in (store.root / "trace").read_text(), "the log was not set aside, so nothing was tested"
+    assert not (store.state / "store.db").exists() and leftovers(store.state) == []
+    assert {path.name: path.read_bytes() for path in store.state.glob("audit.log*")} == before
 
 
 def test_a_backup_is_made_though_the_audit_log_cannot_be_written(store):

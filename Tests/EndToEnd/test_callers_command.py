@@ -84,7 +84,10 @@ def test_the_rule_of_a_shared_secret_holds_in_every_mount(store):
     (["--exe", "/proc/self/exe"], ["symbolic link"]),
     (["--exe", "/a@sha256:12"], ["64 hexadecimal digits"]),
     (["--exe", "/a@sha256:" + "g" * 64], ["64 hexadecimal digits"]),
-    (["--cgroup", "/sys/fs/cgroup/a"], ["leave /sys/fs/cgroup out"]),
+    (["--cgroup", "/sys/fs/cgroup/a"], ["--cgroup /a\n"]),
+    (["--cgroup", "/sys/fs/cgroup/unified/a/b"], ["--cgroup /a/b\n"]),
+    (["--cgroup", "/sys/fs/cgroup"], ["--cgroup /\n"]),
+    (["--exe", "/usr/bin/cat@" + "a" * 64], ["--exe /usr/bin/cat@sha256:HEX"]),
     (["--cgroup", "/a/"], ["/ at its end"]),
     (sum((["--uid", str(uid)] for uid in range(65)), []), ["65 times", "at most 64"]),
 ])
@@ -103,3 +106,12 @@ def test_rules_are_changed_by_many_at_once_without_losing_one(store):
     assert [process.wait(COMMAND_DEADLINE) for process in processes] == [0, 0, 0, 0]
     shown = store.json("callers", ALGORITHM, "KEY")
     assert (shown["uids"], shown["gids"], shown["cgroups"], shown["executables"]) == ([1], [2], ["/c"], [{"path": CAT}])
+
+
+@needs_root
+def test_a_cgroup_that_is_not_there_is_said_so_and_taken(store):
+    tree = ["unshare", "--mount", "sh", "-c", 'mount -t cgroup2 none /sys/fs/cgroup && exec "$0" "$@"']
+    outcome = store.does("callers", ALGORITHM, "--cgroup", "/no.slice/of-this.service", before=tree)
+    assert "note: there is no cgroup /no.slice/of-this.service on this machine now" in outcome.errors
+    assert store.json("callers", ALGORITHM)["cgroups"] == ["/no.slice/of-this.service"]
+    assert store.does("callers", ALGORITHM, "--cgroup", "/", before=tree).errors == ""

@@ -18,7 +18,7 @@ USAGE, BAD_INPUT, NOT_FOUND, UNAVAILABLE, DAMAGED, EXISTS, IO, DENIED, SEALED = 
         ["secret", "create", ALGORITHM],
         ["secret", "list", ALGORITHM, "--jsonn"],
         ["mount", ALGORITHM],
-        ["mount", ALGORITHM, "m", "--uid", "nobody"],
+        ["mount", ALGORITHM, "m", "--no-such-option"],
         ["run", ALGORITHM],
         ["run", ALGORITHM, "--"],
         ["agent", "--exit-when-idle", "0"],

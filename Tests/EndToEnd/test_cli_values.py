@@ -78,13 +78,16 @@ def test_a_value_typed_on_a_terminal_is_not_echoed(store):
     assert value(store) == PLANTED
 
 
-def test_an_empty_line_and_the_end_of_input_are_an_empty_value(store):
-    for name, typed in [("A", b"\n"), ("B", b"\x04")]:
-        with Terminal(store, "secret", "create", ALGORITHM, name) as terminal:
-            terminal.expect(b"Value of ")
-            terminal.type(typed)
-            assert terminal.end() == 0
-        assert value(store, name) == b""
+def test_an_empty_line_and_the_end_of_input_are_no_value(store):
+    store.create("OLD", b"old")
+    for command, name in [("create", "A"), ("update", "OLD")]:
+        for typed in [b"\n", b"\x04"]:
+            with Terminal(store, "secret", command, ALGORITHM, name) as terminal:
+                terminal.expect(b"Value of ")
+                terminal.type(typed)
+                assert terminal.end() == 65
+                assert b"nothing was typed" in terminal.shown and b"--value-file /dev/null" in terminal.shown
+    assert store.names() == ["OLD"] and value(store, "OLD") == b"old"
 
 
 def test_a_typed_value_is_edited_as_on_every_terminal(store):

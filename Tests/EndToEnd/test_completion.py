@@ -123,6 +123,26 @@ def test_names_are_found_where_the_state_option_says(store):
     assert asked(store, "secretfs", "secret", "update", ALGORITHM, "--value-file", "A", "") == ["A"]
 
 
+def test_grants_offer_all_algorithms_of_the_owner(store):
+    grant = {"command": ("grant",), "argument": "--to"}
+    assert asked(store, "secretfs", "grant", "nlp", "SHARED", "--to", "", **grant) == [ALGORITHM, "nlp/*"]
+    assert asked(store, "secretfs", "grant", "nlp", "SHARED", "--to", "nlp/*", **grant) == ["nlp/*"]
+
+
+def test_unmount_offers_what_is_mounted(store):
+    store.create("A", b"1")
+    mount = store.mount()
+    unmount = {"command": ("unmount",), "argument": "positional@0"}
+    assert asked(store, "secretfs", "unmount", str(store.root), **unmount) == [str(mount)]
+    assert asked(store, "secretfs", "unmount", "/none", **unmount) == []
+
+
+def test_options_with_few_values_offer_them(store):
+    script = store.does("--generate-completion-script", "bash").output
+    assert "secret.rollback" in script and "log.lost" in script
+    assert "'batch'" in script or "batch" in script
+
+
 def test_a_store_that_cannot_be_read_is_completed_with_nothing_and_is_not_touched(store):
     words = ["secretfs", "secret", "update", "n"]
     question = {"argument": "positional@0"}

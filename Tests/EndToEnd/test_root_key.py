@@ -9,7 +9,7 @@ import time
 import pytest
 from support import ALGORITHM, empty, environ, store  # noqa: F401 (fixtures)
 
-USAGE, SEALED, RETRY = 64, 78, 75
+USAGE, NOT_FOUND, EXISTS, SEALED, RETRY = 64, 66, 73, 78, 75
 OLD, NEW = b"correct horse battery staple", b"another long passphrase"
 
 
@@ -149,7 +149,10 @@ def test_a_credential_is_rotated_through_a_file(empty):
     source.provision()
     empty.does("algorithm", "create", ALGORITHM, env=source.env)
     empty.run("root-key", "rotate", env=source.env).failed(USAGE, "cannot be written", "--root-key-file FILE")
-    empty.does("root-key", "rotate", "--root-key-file", "new.key", env=source.env)
+    said = empty.does("root-key", "rotate", "--root-key-file", "new.key", env=source.env).output
+    assert f"commands and the agent need {empty.root}/new.key as that credential" in said
+    assert f"systemd-creds encrypt --name=root {empty.root}/new.key" in said and "LoadCredential=root:" in said
+    assert "The old key opens nothing any more but backups made before" in said
     empty.run("algorithm", "list", env=source.env).failed(SEALED)
     os.replace(empty.root / "new.key", source.folder / "root")
     empty.does("algorithm", "list", env=source.env)
@@ -225,3 +228,12 @@ def test_a_key_that_waits_in_next_is_found_and_put_in_its_place(store):
     assert store.names() == ["A"] and key.read_bytes() == new and waiting.exists()
     store.does("root-key", "rotate", "--yes")
     assert not waiting.exists() and store.names() == ["A"]
+
+
+def test_a_key_file_that_exists_and_a_folder_that_does_not_have_their_statuses(store):
+    (store.root / "there").write_text("x")
+    store.run("root-key", "rotate", "--yes", "--keep-old", "there").failed(EXISTS, "there exists already")
+    store.run("root-key", "change", "--root-key-file", "no/root.key").failed(NOT_FOUND, "its folder does not exist")
+    store.run("init", "--state", "other", "--root-key-file", store.root / "no/root.key").failed(NOT_FOUND, "its folder")
+    assert (store.root / "there").read_text() == "x" and not (store.root / "no").exists()
+    store.does("algorithm", "list")

@@ -250,9 +250,11 @@ def test_the_store_of_this_user_is_closed_to_others(store, namespace):
 
 
 def test_a_mount_over_anothers_folder_is_refused(store, namespace, folder):
-    done = store.attempt("mount", NAME, str(folder))
-    assert done.returncode != 0 and our_mounts(namespace) == []
-    assert b"secretfs: error: " in done.stderr
+    theirs = folder / "theirs"
+    theirs.mkdir(mode=0o755)
+    done = store.attempt("mount", NAME, str(theirs))
+    assert done.returncode == 77 and our_mounts(namespace) == [], done
+    assert b"secretfs: error: mounting at " in done.stderr and b"a directory that you own" in done.stderr
 
 
 def test_a_user_who_may_not_open_the_device_is_told_so(store, namespace, folder):

@@ -87,7 +87,8 @@ import Testing
             .deviceMissing, .deviceNotPermitted, .pointMissing("/p"), .pointNotDirectory("/p"),
             .pointNotEmpty("/p"),
             .alreadyMounted("/p", type: "tmpfs"), .insideOurs("/p", mount: "/"), .pointNotReadable("/p"),
-            .notPermitted, .helperRefused("no"), .system(call: "mount", errno: EINVAL),
+            .pointNotPermitted("/p"), .notPermitted, .helperRefused("no"),
+            .system(call: "mount", errno: EINVAL),
         ]
         #expect(Set(errors.map(\.description)).count == errors.count)
         #expect(errors.allSatisfy { !$0.hint.isEmpty })

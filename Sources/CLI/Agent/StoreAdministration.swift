@@ -31,7 +31,7 @@ struct StoreAdministration: Administration {
             try asking { () throws(StoreError) in try store.secret(secret.name, of: secret.home) })
     }
     func moment(_ text: String) throws(AdministrationError) -> Timestamp {
-        do { return try Moment.parse(text) } catch {
+        do { return try Moment.parse(text, of: "the moment") } catch {
             // Without what was given.
             throw AdministrationError(.invalid, "it is not a moment that is understood", remedy: error.hint)
         }
@@ -184,7 +184,7 @@ extension AdministrationError.Reason {
         case .audit(.full): self = .full
         case .audit(.readOnly): self = .readOnly
         case .audit(.busy): self = .busy
-        case .audit(.lost), .audit(.unavailable): self = .unavailable
+        case .audit(.lost), .audit(.unavailable), .audit(.missing): self = .unavailable
         case .sealed, .keysOutdated: self = .sealed
         case .damaged, .unknownKey, .newerFormat, .sealing, .rootKey, .keyring, .versionsExhausted:
             self = .damaged

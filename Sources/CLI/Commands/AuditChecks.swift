@@ -107,13 +107,14 @@ extension AuditCommand {
             abstract: "Show or change how the audit log is kept.",
             discussion: """
                 batch: what the agent records is on the disk within a second; a power cut can lose that second. \
-                always: before anything is released, which costs each open a wait for the disk.
+                always: before anything is released, which costs each open a wait for the disk. The oldest file \
+                beyond --keep is deleted, with its lines; 0 keeps the present file only.
                 Examples:
                   secretfs audit settings
                   secretfs audit settings --audit-sync always --keep 100
                 """)
         @OptionGroup var state: StateOptions
-        @Option(help: "batch or always.") var auditSync: String?
+        @Option(help: "batch or always.", completion: .list(["batch", "always"])) var auditSync: String?
         @Option(help: "Begin a new file when one has so many MiB.") var maxMib: Int?
         @Option(help: "Keep so many older files.") var keep: Int?
         @Flag(help: "Print JSON.") var json = false
@@ -146,6 +147,10 @@ extension AuditCommand {
                     throw Failure(.badInput, "--keep must be 0 to \(AuditSettings.keptCounts.upperBound)")
                 }
                 settings.kept = keep
+                if keep == 0 {
+                    Output.note(
+                        "warning: with --keep 0 all lines of a file are deleted when it is full or rotated")
+                }
             }
             if settings != before { try store.setAuditSettings(settings) }
             if json {

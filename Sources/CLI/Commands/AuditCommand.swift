@@ -36,7 +36,7 @@ struct AuditCommand: ParsableCommand {
             var newest: UInt64 = 0
             var held: [String] = []
             var foreign = 0
-            try reader.forEach { _, _, bytes, record in
+            let isWhole = try reader.forEach { _, _, bytes, record in
                 guard let record else {
                     foreign += 1
                     return true
@@ -55,6 +55,10 @@ struct AuditCommand: ParsableCommand {
             if foreign > 0 {
                 Output.note(
                     "\(foreign) line(s) are not of the audit log and not shown: secretfs audit verify")
+            }
+            if !isWhole {
+                Output.note(
+                    "warning: audit.log is not there; what was in it is not shown: secretfs audit verify")
             }
             guard follow else { return }
             try reader.follow(after: newest) { bytes, record in
@@ -97,12 +101,16 @@ struct AuditFilter: ParsableArguments {
     @Option(help: "Only of this algorithm (OWNER/NAME), or of this owner's shared secrets (OWNER).")
     var algorithm: String?
     @Option(help: "Only about the secret of this name.") var secret: String?
-    @Option(help: ArgumentHelp("Only what this user did.", valueName: "uid")) var actor: UInt32?
+    @Option(help: ArgumentHelp("Only what this user did, name or number.", valueName: "user"))
+    var actor: String?
     @Option(
         help: ArgumentHelp("Only from this moment on: a date, a time, or 24h, 90d ago.", valueName: "moment"))
     var since: String?
     @Option(help: ArgumentHelp("Only before this moment.", valueName: "moment")) var until: String?
-    @Option(help: "Only this action, for example open, environ, secret.update, mount.") var action: String?
+    @Option(
+        help: "Only this action, for example open, environ, secret.update, mount.",
+        completion: .list(AuditAction.allCases.map(\.rawValue)))
+    var action: String?
     @Option(help: "Only what came to this: ok, denied or failed.") var outcome: AuditEvent.Outcome?
 
     struct Parsed {
@@ -138,8 +146,9 @@ struct AuditFilter: ParsableArguments {
         return Parsed(
             home: try algorithm.map { try SecretHome($0) },
             secret: try secret.map { try EnvironmentName($0) },
-            actor: actor, since: try since.map { try Moment.past($0) },
-            until: try until.map { try Moment.past($0) }, action: known, outcome: outcome)
+            actor: try actor.map { try CallerText.user($0) },
+            since: try since.map { try Moment.past($0, of: "--since") },
+            until: try until.map { try Moment.past($0, of: "--until") }, action: known, outcome: outcome)
     }
 }
 
@@ -171,9 +180,9 @@ extension AuditRecord {
 
 extension Moment {
     /// As `parse`, but a number of days, hours or minutes is so long ago.
-    static func past(_ text: String) throws(Failure) -> Timestamp {
+    static func past(_ text: String, of option: String) throws(Failure) -> Timestamp {
         let now = Timestamp.now()
-        let moment = try parse(text, now: now)
+        let moment = try parse(text, of: option, now: now)
         guard ["d", "h", "m"].contains(text.last) else { return moment }
         return Timestamp(
             seconds: now.seconds - (moment.seconds - now.seconds), nanoseconds: now.nanoseconds)

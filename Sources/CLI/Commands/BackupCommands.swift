@@ -27,7 +27,14 @@ struct BackupCommand: ParsableCommand {
         let store = try SealedStore.open(at: directory.path)
         guard file != "-" else { return try toStandardOutput(store) }
         let target = try BackupTarget(file, of: directory, replacing: force)
-        let work = LongWork()
+        let (contents, finding) = try LongWork.during { try toFile(target, store, $0) }
+        Output.line("Backed up \(contents) to \(printable(target.path)).")
+        for line in Self.remarks(finding, store.source) { Output.line(line) }
+    }
+
+    private func toFile(
+        _ target: BackupTarget, _ store: SealedStore, _ work: LongWork
+    ) throws -> (Contents, Inspection.Finding) {
         let draft = try StoreDraft(
             of: store, named: target.path, below: target.folder, onProgress: work.advanced("copying"))
         let finding = try inspect(draft, of: store, named: target.path, work)
@@ -38,9 +45,7 @@ struct BackupCommand: ParsableCommand {
             // Made by somebody else meanwhile.
             throw error == .storage(.exists(path: target.path)) ? target.exists : Failure(error)
         }
-        withExtendedLifetime(work) {}
-        Output.line("Backed up \(contents) to \(printable(target.path)).")
-        for line in Self.remarks(finding, store.source) { Output.line(line) }
+        return (contents, finding)
     }
 
     private func toStandardOutput(_ store: SealedStore) throws {
@@ -49,14 +54,15 @@ struct BackupCommand: ParsableCommand {
                 .usage, "a backup is not for a terminal",
                 hint: "send it to a file or a program, or name a file")
         }
-        let work = LongWork()
         let folder = BackupTarget.temporaryFolder
-        let draft = try StoreDraft(
-            of: store, named: "the backup", below: folder, onProgress: work.advanced("copying"))
-        let finding = try inspect(draft, of: store, named: "standard output", work)
-        let contents = try Contents(draft.sealed)
-        try draft.write(to: STDOUT_FILENO, onProgress: work.advanced("writing"))
-        withExtendedLifetime(work) {}
+        let (contents, finding) = try LongWork.during { work in
+            let draft = try StoreDraft(
+                of: store, named: "the backup", below: folder, onProgress: work.advanced("copying"))
+            let finding = try inspect(draft, of: store, named: "standard output", work)
+            let contents = try Contents(draft.sealed)
+            try draft.write(to: STDOUT_FILENO, onProgress: work.advanced("writing"))
+            return (contents, finding)
+        }
         Output.note("backed up \(contents) to standard output")
         for line in Self.remarks(finding, store.source) { Output.note(line) }
     }
@@ -108,35 +114,52 @@ struct RestoreCommand: ParsableCommand {
         let directory = try state.directory
         try SealedStore.checkVacant(directory.path)
         let source = try BackupSource(file)
-        let isNew = !Files.exists(directory.path)
-        try directory.make()
-        do {
-            try restore(source, into: directory)
-        } catch {
-            if isNew { removeEmpty(directory) }
-            throw error
+        let restored = try LongWork.during { work in
+            let isNew = !Files.exists(directory.path)
+            try directory.make()
+            do {
+                return try restore(source, into: directory, work)
+            } catch {
+                if isNew { removeEmpty(directory) }
+                throw error
+            }
         }
+        Output.line("Restored \(restored.contents) into \(directory.path).")
+        tell(restored.finding, restored.key)
+        guard !restored.otherLogs.isEmpty else { return }
+        Output.note(
+            "note: the audit log that was there is not of this store; it is kept as "
+                + restored.otherLogs.map { printable($0, atMost: 4096) }.joined(separator: ", "))
     }
 
-    private func restore(_ source: BackupSource, into directory: StateDirectory) throws {
+    private struct Restored {
+        let contents: Contents
+        let finding: Inspection.Finding
+        let key: RootKeyDescriptor
+        /// Files of the audit log of a store that was there before.
+        let otherLogs: [String]
+    }
+
+    private func restore(
+        _ source: BackupSource, into directory: StateDirectory, _ work: LongWork
+    ) throws -> Restored {
         // An agent that runs here has the store that was here before, and would go on showing it.
         guard let lock = try AgentLock(directory) else {
             throw Failure(
                 .retry, "an agent for \(directory.path) runs; nothing was changed",
                 hint: "stop it: secretfs agent --stop --state \(directory.path)")
         }
-        let work = LongWork()
+        defer { withExtendedLifetime(lock) {} }
         let draft = try draft(of: source, below: directory.path, work)
+        var otherLogs: [String] = []
         let inspection = Inspection(state: state, skipsRecords: sealed) { root in
-            try draft.recordRestore(into: directory.path, with: root)
+            otherLogs = try draft.recordRestore(into: directory.path, with: root)
         }
         let finding = try inspection.inspect(draft, work)
         let contents = try Contents(draft.sealed)
         let key = draft.sealed.source
         try draft.becomeStore(of: directory.path)
-        withExtendedLifetime((work, lock)) {}
-        Output.line("Restored \(contents) into \(directory.path).")
-        tell(finding, key)
+        return Restored(contents: contents, finding: finding, key: key, otherLogs: otherLogs)
     }
 
     private func draft(

@@ -4,12 +4,15 @@ struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
         abstract: "Check this machine and the state folder; each finding with its remedy.",
-        discussion: "Exits with 69 if there is a problem that keeps secretfs from working. Changes nothing.")
+        discussion: """
+            Opens every record if the root key is at hand, and names those that are damaged; asks for nothing. Exits \
+            with 69 if there is a problem that keeps secretfs from working. Changes nothing.
+            """)
     @OptionGroup var state: StateOptions
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {
-        let findings = Doctor(state: try state.directory).examine()
+        let findings = Doctor(state: try state.directory, options: state).examine()
         if json {
             try Output.json(findings)
         } else {

@@ -28,7 +28,7 @@ struct GrantCommand: ParsableCommand {
     @OptionGroup var subject: SharedSubject
     @Option(
         help: ArgumentHelp("OWNER/NAME or OWNER/*; as often as needed.", valueName: "algorithm"),
-        completion: Completion.algorithms)
+        completion: Completion.grantees)
     var to: [String]
 
     func run() throws {
@@ -48,7 +48,7 @@ struct RevokeCommand: ParsableCommand {
     @OptionGroup var subject: SharedSubject
     @Option(
         help: ArgumentHelp("As it was granted; as often as needed.", valueName: "algorithm"),
-        completion: Completion.algorithms)
+        completion: Completion.grantees)
     var from: [String]
 
     func run() throws {
@@ -75,7 +75,7 @@ struct VisibleCommand: ParsableCommand {
             "Explain what an algorithm sees: where each secret comes from, by which rule, and who may open it.",
         discussion: "Example:\n  secretfs visible nlp/Summarizer")
     @OptionGroup var state: StateOptions
-    @Argument(help: "OWNER/NAME.", completion: Completion.algorithms) var algorithm: String
+    @Argument(help: "OWNER/NAME.", completion: Completion.grantees) var algorithm: String
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {

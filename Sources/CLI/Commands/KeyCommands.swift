@@ -105,7 +105,7 @@ private struct KeyReport: Encodable {
     init(_ usage: KeyUsage, _ source: RootKeyDescriptor, _ warnings: [KeyWarning]) {
         let now = Timestamp.now()
         generation = usage.generation
-        rootKey = source.summary
+        rootKey = source.wholeSummary
         keys = usage.keys.map { key in
             Key(
                 id: key.id.description, state: key.state == .active ? "active" : "retired",

@@ -9,8 +9,10 @@ import Store
 
 /// Who owns the files of a mount; for `mount` and `run`.
 struct OwnerOptions: ParsableArguments {
-    @Option(help: "The user that owns the files. Default: the user that mounts.") var uid: UInt32?
-    @Option(help: "The group of the files. Default: the group that mounts.") var gid: UInt32?
+    @Option(help: "The user that owns the files, name or number. Default: the user that mounts.")
+    var uid: String?
+    @Option(help: "The group of the files, name or number. Default: the group that mounts.")
+    var gid: String?
     @Option(help: "The permissions of the files, octal, some of 0444. The directory's follow.") var mode =
         standardMode
     static let standardMode = "0400"
@@ -19,8 +21,10 @@ struct OwnerOptions: ParsableArguments {
     var isGiven: Bool { uid != nil || gid != nil || mode != Self.standardMode }
 
     func parsed() throws(Failure) -> MountAttributes {
+        let user = try uid.map { text throws(Failure) in try CallerText.user(text) } ?? getuid()
+        let group = try gid.map { text throws(Failure) in try CallerText.group(text) } ?? getgid()
         guard let bits = UInt16(mode, radix: 8),
-            let attributes = MountAttributes(uid: uid ?? getuid(), gid: gid ?? getgid(), fileMode: bits)
+            let attributes = MountAttributes(uid: user, gid: group, fileMode: bits)
         else {
             throw Failure(
                 .badInput, "--mode is not a mode of a read-only file",
@@ -96,7 +100,7 @@ struct UnmountCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "unmount", abstract: "Unmount a directory that mount mounted, served or not.",
         discussion: "Example:\n  secretfs unmount /run/secretfs/summarizer")
-    @Argument(help: "The mount point.", completion: .directory) var directory: String
+    @Argument(help: "The mount point.", completion: Completion.mountPoints) var directory: String
     @Flag(help: "Hide it at once, and end it when no process uses it any more.") var lazy = false
 
     func run() throws {

@@ -71,6 +71,21 @@ struct RootKeyCommand: ParsableCommand {
             try new.check()
             let source = try change.change(unlocked, to: new)
             Output.line("The store has a new root key, from \(source.summary).")
+            if case .credential(let name) = source, let file = state.rootKeyFile.map(absolute) {
+                Self.tell(of: file, as: name)
+            }
+        }
+
+        /// The store has the new key, and systemd still hands out the old one.
+        private static func tell(of file: String, as name: String) {
+            let file = printable(file, atMost: 4096)
+            for line in [
+                "From now on commands and the agent need \(file) as that credential:",
+                "  systemd-creds encrypt --name=\(name) \(file) /etc/credstore.encrypted/\(name)",
+                "  and in the unit: LoadCredentialEncrypted=\(name):/etc/credstore.encrypted/\(name)",
+                "  (or LoadCredential=\(name):\(file)), then restart what has the old one.",
+                "The old key opens nothing any more but backups made before: keep it as long as there are any.",
+            ] { Output.line(line) }
         }
 
         private func rotate(_ file: RootKeyFile, _ change: RootKeyChange) throws {

@@ -28,7 +28,13 @@ struct StatusCommand: ParsableCommand {
         if json { return try Output.json(report) }
         Output.line("State       \(report.state)")
         Output.line("Store       \(report.sealed ? "sealed" : "open"), root key from \(report.rootKey)")
-        if let reason = report.sealedBecause { Output.line("            \(reason)") }
+        if let reason = report.sealedBecause {
+            Output.line("            \(reason)")
+            if report.agent.map({ !$0.sealed }) ?? false {
+                Output.line(
+                    "            for commands without the key; the agent has it open, and serves values")
+            }
+        }
         Output.line("Engine      \(report.engine)")
         Output.line("Algorithms  \(report.algorithms)")
         Output.line("Secrets     \(report.secrets)")
@@ -47,7 +53,7 @@ struct StatusCommand: ParsableCommand {
         let reason = whySealed()
         return Report(
             state: directory.path, engine: store.storage.engineDescription, sealed: reason != nil,
-            sealedBecause: reason, rootKey: store.source.summary, algorithms: counts.algorithms,
+            sealedBecause: reason, rootKey: store.source.wholeSummary, algorithms: counts.algorithms,
             secrets: counts.secrets, agent: try AgentClient(state: directory).status())
     }
 
@@ -64,9 +70,13 @@ struct StatusCommand: ParsableCommand {
 extension RootKeyDescriptor {
     var isPassphrase: Bool { if case .passphrase = self { true } else { false } }
 
-    var summary: String {
+    var summary: String { summary(atMost: 64) }
+    /// For programs: nothing is cut off.
+    var wholeSummary: String { summary(atMost: .max) }
+
+    private func summary(atMost limit: Int) -> String {
         switch self {
-        case .file(let path): "the file \(printable(path))"
+        case .file(let path): "the file \(printable(path, atMost: limit))"
         case .passphrase: "a passphrase"
         case .credential(let name): "the systemd credential \(name)"
         }

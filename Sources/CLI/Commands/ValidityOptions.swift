@@ -16,18 +16,22 @@ struct ValidityOptions: ParsableArguments {
     func changed(_ old: Validity) throws(Failure) -> Validity? {
         guard isGiven else { return nil }
         let new = Validity(
-            notBefore: try moment(notBefore, or: old.notBefore), expires: try moment(expires, or: old.expires)
-        )
+            notBefore: try moment(notBefore, "--not-before", or: old.notBefore),
+            expires: try moment(expires, "--expires", or: old.expires))
         if let start = new.notBefore, let end = new.expires, end <= start {
             throw Failure(
                 .badInput, "it would expire (\(end)) before it becomes visible (\(start))",
                 hint: "change one of --not-before and --expires, or take one away: “\(Self.never)”")
         }
+        if expires != nil, let end = new.expires, end <= .now() {
+            Output.note("warning: --expires is in the past (\(end)): no mount shows the secret")
+        }
         return new
     }
 
-    private func moment(_ given: String?, or old: Timestamp?) throws(Failure) -> Timestamp? {
+    private func moment(_ given: String?, _ option: String, or old: Timestamp?) throws(Failure) -> Timestamp?
+    {
         guard let given else { return old }
-        return given == Self.never ? nil : try Moment.parse(given)
+        return given == Self.never ? nil : try Moment.parse(given, of: option)
     }
 }

@@ -19,7 +19,11 @@ extension Failure {
                 .retry, "\(path) was held by another process for too long; nothing was changed",
                 hint: "try again")
         case .unavailable(let path, let reason):
-            self.init(.io, "\(path) cannot be written: \(reason); nothing was changed")
+            self.init(.io, "\(path) cannot be used: \(reason); nothing was changed")
+        case .missing(let path):
+            self.init(
+                .notFound, "there is no audit log: \(path) was removed",
+                hint: "secretfs audit verify says what is missing; the next command that writes begins anew")
         }
     }
 }

@@ -43,6 +43,7 @@ enum CallerText {
         _ text: String, looking: Bool = true
     ) throws(Failure) -> CallerRule.Executable {
         guard let mark = text.ranges(of: hashMark).last else {
+            try checkHasNoBareHash(text)
             try checkPath(text, "program")
             guard text != "/" else { throw Failure(.badInput, "“/” is not a program") }
             if looking { try checkIsNoLink(text) }
@@ -58,15 +59,36 @@ enum CallerText {
         return CallerRule.Executable(path: path, sha256: hash)
     }
 
+    /// A hash without its kind would be taken for a part of the path, and match nobody.
+    private static func checkHasNoBareHash(_ text: String) throws(Failure) {
+        guard let at = text.lastIndex(of: "@"), !Files.exists(text) else { return }
+        let rest = text[text.index(after: at)...]
+        guard let hash = bytes(ofHex: rest), hash.count >= 16 else { return }
+        throw Failure(
+            .badInput, "“\(printable(text))” has a hash without its kind",
+            hint: "write it so: --exe \(printable(String(text[..<at])))\(hashMark)HEX")
+    }
+
     static func cgroup(_ text: String) throws(Failure) -> String {
         try checkPath(text, "cgroup")
-        guard !text.hasPrefix("/sys/fs/cgroup") else {
+        for place in cgroupPlaces.reversed() where text == place || text.hasPrefix(place + "/") {
+            let path = text == place ? "/" : String(text.dropFirst(place.count))
             throw Failure(
                 .badInput, "“\(printable(text))” is where a cgroup is mounted, not its path",
-                hint: "leave /sys/fs/cgroup out, as in /proc/PID/cgroup")
+                hint: "name it as /proc/PID/cgroup does: --cgroup \(printable(path))")
+        }
+        // Only where the tree can be seen; the agent may be somewhere else.
+        let tree = cgroupPlaces.first { Files.exists($0 + "/cgroup.procs") }
+        if let tree, !Files.exists(tree + text) {
+            Output.note(
+                "note: there is no cgroup \(printable(text)) on this machine now; nobody matches until there is"
+            )
         }
         return text
     }
+
+    /// Where version 2 is mounted: alone, or beside version 1.
+    private static let cgroupPlaces = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
 
     /// What /proc can show: a rule with another path would silently match nobody.
     private static func checkPath(_ path: String, _ kind: String) throws(Failure) {

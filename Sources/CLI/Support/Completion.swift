@@ -1,5 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
+import Fuse
 import Secrets
 import Store
 
@@ -26,6 +27,24 @@ enum Completion {
         .custom { words, index, prefix in
             guard let names = names(words, index) else { return [] }
             return names.algorithms(startingWith: prefix) + names.owners(startingWith: prefix)
+        }
+    }
+
+    /// Algorithms, and all of the owner that is typed before them.
+    static var grantees: CompletionKind {
+        .custom { words, index, prefix in
+            guard let names = names(words, index) else { return [] }
+            let owners = Set(names.owners(startingWith: ""))
+            let all = words.prefix(max(0, index)).filter(owners.contains).map { "\($0)/*" }
+            return names.algorithms(startingWith: prefix) + Set(all).filter { $0.hasPrefix(prefix) }
+        }
+    }
+
+    /// Where something of ours is mounted.
+    static var mountPoints: CompletionKind {
+        .custom { _, _, prefix in
+            let points = ((try? MountTable.current().ours) ?? []).map(\.point)
+            return points.filter { $0.hasPrefix(prefix) }
         }
     }
 

@@ -16,9 +16,11 @@ struct Finding: Encodable {
     var remedy: String?
 }
 
-/// Looks at the machine, the state folder and all of the store. Changes nothing of what they hold.
+/// Looks at the machine, the state folder and all of the store, with every record in it. Changes nothing of what they hold.
 struct Doctor {
     let state: StateDirectory
+    /// Where the root key may be.
+    let options: StateOptions
 
     func examine() -> [Finding] {
         [
@@ -149,10 +151,11 @@ struct Doctor {
         let check = "root key"
         do {
             let sealed = try SealedStore.open(at: state.path)
-            guard !sealed.source.isPassphrase else {
+            guard !sealed.source.isPassphrase || options.passphraseFile != nil || options.rootKeyFile != nil
+            else {
                 return Finding(check: check, level: .ok, finding: "a passphrase")
             }
-            _ = try StateOptions.of(state).unlock(isQuiet: true)
+            _ = try options.unlock(isQuiet: true)
             return Finding(check: check, level: .ok, finding: "opens the store: \(sealed.source.summary)")
         } catch {
             let failure = Failure(any: error)
@@ -175,10 +178,11 @@ struct Doctor {
         ].compactMap { $0 }
         // Opening a store that others may enter would narrow its modes: that is for its owner to decide.
         guard findings.allSatisfy({ $0.level == .ok }), let integrity = integrity() else { return findings }
-        return findings + [integrity, rootKey()].compactMap { $0 }
+        let pages = findings + [integrity, rootKey()].compactMap { $0 }
+        return integrity.level == .ok ? pages + records() : pages
     }
 
-    /// Every page and count of the store; what is sealed in it, only an open with the root key can tell.
+    /// Every page and count of the store; what is sealed in it, `records` opens.
     private func integrity() -> Finding? {
         guard Files.exists(state.store) else { return nil }
         do throws(StorageError) {

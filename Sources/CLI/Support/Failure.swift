@@ -62,6 +62,9 @@ extension Failure {
         switch error {
         case .passphraseTooShort, .badPath, .badCredentialName:
             self.init(.badInput, error.description, hint: error.hint)
+        case .exists: self.init(.exists, error.description, hint: error.hint)
+        case .folderMissing: self.init(.notFound, error.description, hint: error.hint)
+        case .notWritten: self.init(.io, error.description, hint: error.hint)
         default: self.init(.sealed, error.description, hint: error.hint)
         }
     }
@@ -70,7 +73,7 @@ extension Failure {
         let status: ExitStatus =
             switch error {
             case .deviceMissing, .deviceForeign, .helperRefused: .unavailable
-            case .deviceNotPermitted, .pointNotReadable, .notPermitted: .denied
+            case .deviceNotPermitted, .pointNotReadable, .pointNotPermitted, .notPermitted: .denied
             case .pointMissing: .notFound
             case .pointNotDirectory, .pointNotEmpty, .insideOurs: .badInput
             case .alreadyMounted: .exists

@@ -6,6 +6,9 @@ import Store
 ///
 /// Signals wait while it lasts. Its steps ask for them, so that what was half done is cleaned away; then the process
 /// ends by the signal as it would have.
+///
+/// There is one only in the scope of `during`: whatever is made in it is gone before a signal that waited ends the
+/// process.
 final class LongWork {
     private static let signals = [SIGINT, SIGTERM, SIGHUP]
     /// Work that is done sooner shows nothing.
@@ -17,15 +20,23 @@ final class LongWork {
     private var lastShown = 0.0
     private var hasShown = false
 
-    init() {
-        isShown = isatty(STDERR_FILENO) == 1
-        Self.mask(SIG_BLOCK)
+    private init() { isShown = isatty(STDERR_FILENO) == 1 }
+
+    static func during<T>(_ body: (LongWork) throws -> T) rethrows -> T {
+        let work = LongWork()
+        mask(SIG_BLOCK)
+        defer {
+            work.clear()
+            // A signal that waited ends the process here.
+            mask(SIG_UNBLOCK)
+        }
+        return try scope(work, body)
     }
 
-    deinit {
-        clear()
-        // A signal that waited ends the process here.
-        Self.mask(SIG_UNBLOCK)
+    // A frame of its own: what `body` made is released when this returns, also by an error.
+    @inline(never)
+    private static func scope<T>(_ work: LongWork, _ body: (LongWork) throws -> T) rethrows -> T {
+        try body(work)
     }
 
     /// What a step of `title` calls.

@@ -6,11 +6,13 @@ enum Moment {
     static let forms = "2026-12-31, 2026-12-31T18:00:00Z, or from now: 90d, 12h, 30m"
 
     /// - Parameter text: a date (its first moment, UTC), RFC 3339, or a number of days, hours or minutes from now.
-    static func parse(_ text: String, now: Timestamp = .now()) throws(Failure) -> Timestamp {
+    /// - Parameter option: what messages call it.
+    static func parse(
+        _ text: String, of option: String, now: Timestamp = .now()
+    ) throws(Failure) -> Timestamp {
         if let moment = fromNow(text, now) ?? fixed(text) { return moment }
         throw Failure(
-            .badInput, "a moment is not in a form that is understood", hint: "for example \(forms)"
-        )
+            .badInput, "\(option) is not in a form that is understood", hint: "for example \(forms)")
     }
 
     private static func fromNow(_ text: String, _ now: Timestamp) -> Timestamp? {

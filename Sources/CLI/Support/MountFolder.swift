@@ -22,7 +22,11 @@ enum MountFolder {
             try FileManager.default.createDirectory(
                 atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
         } catch {
-            throw Failure(.io, "\(path) cannot be made: \(errnoText())", hint: "name another directory")
+            let isDenied = (error as? CocoaError)?.code == .fileWriteNoPermission
+            throw Failure(
+                isDenied ? .denied : .io,
+                "\(path) cannot be made: \(isDenied ? "not permitted" : errnoText())",
+                hint: "name another directory")
         }
         guard let found = Files.status(base), found.st_uid == 0, found.st_mode & 0o022 == 0 else {
             throw Failure(

@@ -11,13 +11,13 @@ enum ValueInput {
     ///   - chomp: drop one newline at the end.
     static func read(path: String?, prompt: String, chomp: Bool) throws -> SecretValue {
         let isStandardInput = path == nil || path == "-"
-        if isStandardInput, isatty(STDIN_FILENO) == 1 { return try prompted(prompt) }
-        let value = try contents(of: path ?? "-", maximum: SecretValue.maximumCount)
-        guard !isStandardInput || value.count > 0 else {
-            throw Failure(
-                .badInput, "standard input was empty",
-                hint: "a value that is meant to be empty: --value-file /dev/null")
+        if isStandardInput, isatty(STDIN_FILENO) == 1 {
+            let value = try prompted(prompt)
+            guard value.count > 0 else { throw empty("nothing was typed") }
+            return value
         }
+        let value = try contents(of: path ?? "-", maximum: SecretValue.maximumCount)
+        guard !isStandardInput || value.count > 0 else { throw empty("standard input was empty") }
         guard endsWithNewline(value) else { return value }
         if chomp { return try chomped(value) }
         if isStandardInput {
@@ -25,6 +25,11 @@ enum ValueInput {
                 "hint: the value ends with a newline, which is kept; without it: --chomp, or printf %s")
         }
         return value
+    }
+
+    /// Mostly an accident.
+    private static func empty(_ message: String) -> Failure {
+        Failure(.badInput, message, hint: "a value that is meant to be empty: --value-file /dev/null")
     }
 
     private static let isStandardInputUnread = Mutex(true)

@@ -36,7 +36,10 @@ enum FuseHelper {
             let message = helper.waitForMessage()
             // It opens the device as the user, so this is about the device's mode.
             let isDevice = message.contains("/dev/fuse") && message.contains("Permission denied")
-            throw isDevice ? .deviceNotPermitted : .helperRefused(message)
+            if isDevice { throw .deviceNotPermitted }
+            // Its words for a directory that is another user's.
+            let isPoint = message.contains("no write access") || message.contains("not owned by user")
+            throw isPoint ? .pointNotPermitted(path) : .helperRefused(message)
         }
         guard isWatched else {
             close(ends[0])

@@ -17,6 +17,8 @@ package enum MountError: Error, Equatable {
     /// The directory is in a mount of ours, whose tree it is not part of.
     case insideOurs(String, mount: String)
     case pointNotReadable(String)
+    /// This user may not mount there.
+    case pointNotPermitted(String)
     /// Mounting takes CAP_SYS_ADMIN, or `fusermount3` (Debian: package fuse3).
     case notPermitted
     /// `fusermount3` said no, in its own words.
@@ -36,6 +38,8 @@ extension MountError: CustomStringConvertible {
         case .alreadyMounted(let path, let type): "\(path) is a mount point already (\(type))"
         case .insideOurs(let path, let mount): "\(path) is inside the mount at \(mount)"
         case .pointNotReadable(let path): "\(path) cannot be read, so whether it is empty is not known"
+        case .pointNotPermitted(let path):
+            "mounting at \(path) is not permitted: it is not this user's to write"
         case .notPermitted: "mounting is not permitted"
         case .helperRefused(let message): "fusermount3 refused: \(message)"
         case .system(let call, let errno): "\(call): \(message(errno))"
@@ -55,7 +59,7 @@ extension MountError: CustomStringConvertible {
         case .pointNotDirectory, .pointNotEmpty: "choose an empty directory"
         case .alreadyMounted(_, MountTable.ourType): "unmount it first (secretfs unmount)"
         case .alreadyMounted, .insideOurs: "choose another directory"
-        case .pointNotReadable: "use a directory that you own"
+        case .pointNotReadable, .pointNotPermitted: "use a directory that you own"
         case .notPermitted: "run as root, or install fusermount3 (apt-get install fuse3)"
         case .helperRefused: "see fusermount3(1) and /etc/fuse.conf"
         case .system: "see the kernel log (dmesg)"

@@ -46,23 +46,3 @@ extension AuditFolder {
         return file
     }
 }
-
-extension AuditLog {
-    /// Begins a log that goes on behind what storage knows, for a store that was restored without its log.
-    ///
-    /// - Returns: the number of its first line; nil if the log is there, to which the event is appended.
-    func beginRestored(_ event: AuditEvent) throws(AuditError) -> UInt64? {
-        var link = end
-        let first = link.sequence + 1
-        let mac = try checked(folder.current) { () throws(SealError) in try AuditMAC(key) }
-        let begin = AuditEvent(.logBegin, by: .thisProcess)
-        guard let file = try folder.begin([begin, event], following: &link, mac) else {
-            try write([event], isDurable: true)
-            return nil
-        }
-        file.unlock()
-        // From here on this process knows the file, as another writer would find it.
-        _ = try withFile { _, _ throws(AuditError) in }
-        return first
-    }
-}

@@ -94,40 +94,7 @@ extension SecretStore {
         try auditing { () throws(AuditError) in try audit.deleteFiles(before: first) }
     }
 
-    /// Says in the log of `directory` that this store becomes the one there. If there is no log, none is missed:
-    /// one begins behind the lines that storage knows of.
-    func recordRestore(in directory: String, from name: String) throws(StoreError) -> RestoredAudit {
-        let log: AuditLog
-        do {
-            log = try AuditLog(at: directory, audit.key, known: audit.end, settings: audit.settings)
-        } catch {
-            throw .sealing(error)
-        }
-        let event = AuditEvent(.restore, by: .thisProcess, detail: name)
-        let first = try auditing { () throws(AuditError) in try log.beginRestored(event) }
-        let restored = RestoredAudit(path: log.folder.current, isNew: first != nil)
-        do throws(StoreError) {
-            let store = SecretStore(storage: storage, keyholder: keyholder, audit: log)
-            try store.anchorAudit(keepingFrom: first)
-        } catch {
-            restored.takeBack()
-            throw error
-        }
-        return restored
-    }
-
     func auditing<T>(_ body: () throws(AuditError) -> T) throws(StoreError) -> T {
         do { return try body() } catch { throw .audit(error) }
-    }
-}
-
-/// The log of a store in the making, made from a backup.
-struct RestoredAudit {
-    let path: String
-    let isNew: Bool
-
-    /// The store was not made.
-    func takeBack() {
-        if isNew { unsafe unlink(path) }
     }
 }

@@ -91,11 +91,7 @@ struct NewAudit: ~Copyable {
         }
         guard try file.hasItsName() else { return }
         guard try storage.count(of: Keys.keyring) == 0 else { throw StoreError.exists(path: folder.path) }
-        let numbers = try folder.numbers()
-        let mark = ".left-\(Timestamp.now().seconds)"
-        for name in [folder.current] + numbers.map(folder.moved) {
-            guard unsafe rename(name, name + mark) == 0 else { throw AuditError(errno, name) }
-        }
+        _ = try folder.setAside()
     }
 
     /// The store was not made.

@@ -12,12 +12,18 @@ struct AuditSnapshot: ~Copyable {
         var name: String { path.split(separator: "/").last.map(String.init) ?? path }
     }
     private(set) var files: [File] = []
+    /// Somebody took `audit.log` away: it is there at every moment, also while files are moved aside.
+    private(set) var lacksCurrent = false
 
-    /// - Throws: `.unavailable` if there is no `audit.log`.
     init(_ folder: AuditFolder, until deadline: UInt64) throws(AuditError) {
         while true {
             guard let current = try AuditFile.openForReading(folder.current) else {
-                throw .unavailable(path: folder.current, reason: "there is no such file")
+                lacksCurrent = true
+                for path in try folder.numbers().map(folder.moved) {
+                    guard let file = try AuditFile.openForReading(path) else { continue }
+                    try add(file, try file.status())
+                }
+                return
             }
             // Nobody writes a line or moves a file meanwhile.
             guard try current.lock(until: deadline) else { throw .busy(path: folder.current) }
@@ -30,12 +36,16 @@ struct AuditSnapshot: ~Copyable {
                 // A rotation that a crash ended left one file with two names.
                 let isTwice = path != folder.current && status.st_ino == inode
                 guard !isTwice, seen.insert(status.st_ino).inserted else { continue }
-                let descriptor = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 0)
-                guard descriptor >= 0 else { throw AuditError(errno, path) }
-                files.append(File(path: path, descriptor: descriptor, count: Int(status.st_size)))
+                try add(file, status)
             }
             return
         }
+    }
+
+    private mutating func add(_ file: borrowing AuditFile, _ status: stat) throws(AuditError) {
+        let descriptor = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 0)
+        guard descriptor >= 0 else { throw AuditError(errno, file.path) }
+        files.append(File(path: file.path, descriptor: descriptor, count: Int(status.st_size)))
     }
 
     deinit { for file in files { close(file.descriptor) } }
@@ -93,10 +103,14 @@ package struct AuditReader: Sendable {
     /// Calls `body` with each line from the oldest, until it answers false.
     ///
     /// - Parameter body: gets the line's text, and its parts; nil where it is not a line of ours.
+    /// - Returns: whether there is an `audit.log`; if not, its lines are missing behind the last.
+    /// - Throws: `.missing` where there is no file of a log at all.
+    @discardableResult
     package func forEach(
         _ body: (_ file: String, _ number: Int, [UInt8], AuditRecord?) -> Bool
-    ) throws(AuditError) {
+    ) throws(AuditError) -> Bool {
         let snapshot = try AuditSnapshot(folder, until: deadline())
+        guard !snapshot.files.isEmpty else { throw .missing(path: folder.current) }
         var goesOn = true
         for file in snapshot.files where goesOn {
             try file.forEachLine { line, number, _ throws(AuditError) in
@@ -105,6 +119,7 @@ package struct AuditReader: Sendable {
                 return goesOn
             }
         }
+        return !snapshot.lacksCurrent
     }
 
     private func deadline() -> UInt64 { linuxDeadline() }

@@ -53,7 +53,7 @@ extension SecretStore {
     private func auditReads() throws(StoreError) -> Reads {
         var reads = Reads()
         try auditing { () throws(AuditError) in
-            try AuditReader(at: audit.folder.path).forEach { _, _, _, record in
+            _ = try AuditReader(at: audit.folder.path).forEach { _, _, _, record in
                 if let record { reads.add(record) }
                 return true
             }

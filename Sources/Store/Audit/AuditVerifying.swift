@@ -64,7 +64,7 @@ extension AuditLog {
             }
             if check.verdict.problem != nil { break }
         }
-        if check.verdict.problem == nil { check.end() }
+        if check.verdict.problem == nil { check.end(lacksCurrent: snapshot.lacksCurrent) }
         return check.verdict
     }
 }
@@ -203,7 +203,13 @@ private struct AuditCheck {
     }
 
     /// After the last line.
-    mutating func end() {
+    mutating func end(lacksCurrent: Bool) {
+        if lacksCurrent {
+            settleTorn()
+            (file, line) = ("audit.log", 1)
+            let last = verdict.last.map { ", with every line after \($0)" } ?? ", and there is no older one"
+            return fail(.removed, "the file is not there\(last)")
+        }
         let known = anchor?.link.sequence ?? 0
         if let torn {
             let isCut = (verdict.last ?? 0) >= known

@@ -27,6 +27,10 @@ enum Keys {
     /// Secrets of owners.
     static let shared = RecordKey("shared/")
 
+    /// What there can be many records of.
+    static let plentiful =
+        [algorithms, secrets, shared] + ["value/", "shared-value/", "grant/"].map(RecordKey.init)
+
     static func algorithm(_ name: AlgorithmName) -> RecordKey { RecordKey("algorithm/\(name)") }
     static func algorithms(of owner: OwnerName) -> RecordKey { RecordKey("algorithm/\(owner)/") }
     static func secrets(of home: SecretHome) -> RecordKey {
@@ -51,6 +55,19 @@ enum Keys {
     /// value of a new one with the same name.
     static func value(_ version: Version, of secret: SecretID, in home: SecretHome) -> RecordKey {
         RecordKey(values(of: secret, in: home).text + version.description)
+    }
+
+    /// Which version of which secret (its id, in lower case) a value's key is of; nil for other keys.
+    static func valuePlace(_ key: RecordKey) -> (home: SecretHome, id: String, version: Version)? {
+        let parts = key.text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        let home: SecretHome?
+        switch (parts.first, parts.count) {
+        case ("value", 5): home = try? SecretHome("\(parts[1])/\(parts[2])")
+        case ("shared-value", 4): home = try? SecretHome(parts[1])
+        default: return nil
+        }
+        guard let home, let last = parts.last, let number = UInt32(last), number > 0 else { return nil }
+        return (home, parts[parts.count - 2], Version(number: number))
     }
 
     /// What a grant is found by from the side that sees. The secret's own record says what is granted; these say

@@ -11,8 +11,10 @@ package final class StoreDraft {
     private let name: String
     private let storage: SQLiteStorage
     package let sealed: SealedStore
-    /// What was recorded for the store that this is to become.
+    /// What was recorded for the store that this is to become; taken back if it does not.
     private var begun: RestoredAudit?
+
+    deinit { begun?.takeBack() }
 
     /// Copies `store` into a draft below `parent`.
     package convenience init(
@@ -94,13 +96,17 @@ package final class StoreDraft {
     private static let page = PageLimit(records: 1000, bytes: 8 << 20)
 
     /// Records in the audit log of `directory`, whose store this becomes, that it is restored. If there is no log, one
-    /// begins behind the lines that the backup knows of, and those are not missed.
+    /// begins behind the lines that the backup knows of, and those are not missed. The log of another store is kept
+    /// under another name.
     ///
-    /// - Throws: `.audit`.
+    /// - Returns: the names under which another store's log is kept now.
+    /// - Throws: `.audit`; `.exists` if there is a store by now.
     package func recordRestore(
         into directory: String, with root: borrowing RootKey
-    ) throws(StoreError) {
-        begun = try sealed.unseal(by: root).recordRestore(in: directory, from: name)
+    ) throws(StoreError) -> [String] {
+        let restored = try sealed.unseal(by: root).recordRestore(in: directory, from: name)
+        begun = restored
+        return restored.setAside.map(\.new)
     }
 
     private func asking<T>(_ body: () throws(StorageError) -> T) throws(StoreError) -> T {
@@ -121,18 +127,15 @@ package final class StoreDraft {
 
     /// Ends all use of the store, and makes it the store of `directory`, which the draft is below.
     ///
-    /// What `recordRestore` began is taken back if it does not.
     /// - Throws: `.exists` if there is one.
     package func becomeStore(of directory: String) throws(StoreError) {
         let place = StoreFile(in: directory)
-        var isStore = false
-        defer { if !isStore { begun?.takeBack() } }
         do {
             try storage.close()
             try place.checkVacant()
             try StoreFile.sync(folder.file.path)
             try place.adopt(folder.file.path)
-            isStore = true
+            begun = nil
         } catch .exists {
             throw .exists(path: directory)
         } catch {

@@ -21,6 +21,8 @@ package enum RootKeyError: Error, Equatable, Sendable {
     /// The kernel refused; `reason` in its words.
     case unreadable(path: String, reason: String)
     case notWritten(path: String, reason: String)
+    /// A new key file's folder does not exist.
+    case folderMissing(path: String)
     /// The process was not started with credentials.
     case noCredentials
     case badCredentialName(String)
@@ -53,6 +55,7 @@ extension RootKeyError: CustomStringConvertible {
             "\(printable(what)) has format \(found); this program knows formats up to \(known)"
         case .unreadable(let path, let reason): "\(printable(path)) cannot be read: \(reason)"
         case .notWritten(let path, let reason): "\(printable(path)) cannot be written: \(reason)"
+        case .folderMissing(let path): "\(printable(path)) cannot be made: its folder does not exist"
         case .noCredentials: "CREDENTIALS_DIRECTORY is not set: systemd gave this process no credentials"
         case .badCredentialName(let name): "“\(printable(name))” is not the name of a systemd credential"
         case .badPath(let path): "“\(printable(path))” is not an absolute path of at most 4,095 bytes"
@@ -76,6 +79,7 @@ extension RootKeyError: CustomStringConvertible {
         case .notARootKey: "a root key file is one line that starts with \(RootKeyText.prefix)"
         case .newerFormat: "use the secretfs that wrote it, or a newer one"
         case .unreadable, .notWritten: "check the permissions and the file system that holds it"
+        case .folderMissing: "make the folder, or name another file"
         case .noCredentials:
             "add LoadCredentialEncrypted= to the unit, or use another source for the root key"
         case .badCredentialName: "use letters, digits, '.', '_' and '-', not starting with '.'"

@@ -17,7 +17,7 @@ package struct RootKeyFile: Sendable {
 
     /// Writes `key` to a new file, durably: it survives power loss once this returns.
     ///
-    /// - Throws: `.exists`; `.notWritten`, and then no file is left.
+    /// - Throws: `.exists`, `.folderMissing`; `.notWritten`, and then no file is left.
     package func create(_ key: borrowing RootKey) throws(RootKeyError) {
         let text: SecretValue
         do {
@@ -29,7 +29,13 @@ package struct RootKeyFile: Sendable {
         try checkPlace()
         let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
         let descriptor = unsafe open(path, flags, 0o400)
-        guard descriptor >= 0 else { throw errno == EEXIST ? .exists(path: path) : notWritten() }
+        guard descriptor >= 0 else {
+            switch errno {
+            case EEXIST: throw .exists(path: path)
+            case ENOENT: throw .folderMissing(path: path)
+            default: throw notWritten()
+            }
+        }
         do throws(RootKeyError) {
             defer { close(descriptor) }
             // The mode above is narrowed by the umask, and could leave even the owner without access.

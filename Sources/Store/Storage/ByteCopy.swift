@@ -35,6 +35,11 @@ enum ByteCopy {
         var done = 0
         let total = count(of: source.0)
         while true {
+            // A pipe may be silent for long, and whoever waits for it may want to end it.
+            var waiting = pollfd(fd: source.0, events: Int16(POLLIN), revents: 0)
+            while unsafe poll(&waiting, 1, 200) == 0 {
+                guard onProgress(Progress(done: done, total: max(total, done))) else { throw .cancelled }
+            }
             let got = unsafe read(source.0, &buffer, buffer.count)
             if got < 0, errno == EINTR { continue }
             guard got >= 0 else { throw .system(errno, source.1) }
