@@ -73,7 +73,8 @@ class Store:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "HOME": str(self.root), "SECRETFS_STATE": str(self.state)}
+        kept = {name: os.environ[name] for name in ("PATH", "MALLOC_PERTURB_") if name in os.environ}
+        return {**kept, "HOME": str(self.root), "SECRETFS_STATE": str(self.state)}
 
     # Commands
 

@@ -120,6 +120,9 @@ def test_the_root_key_moves_from_every_source_to_every_other(empty, before, afte
     empty.does("secret", "create", ALGORITHM, "A", *old.open, input=b"value", env=old.env)
     said = empty.does("root-key", "change", *new.target(), *old.current, env=old.env).output
     assert "Backups made before open with the key before" in said
+    places = {"file": "the file {0.path}.", "passphrase": "a passphrase", "credential": "the systemd credential"}
+    first, second = said.splitlines()
+    assert places[after].format(new).rstrip(".") in first and places[before].format(old) in second, said
     new.provision()
     assert value(empty, *new.open, env=new.env) == b"value"
     # What opened it before does not any more.
