@@ -29,13 +29,7 @@ package struct RootKeyFile: Sendable {
         try checkPlace()
         let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
         let descriptor = unsafe open(path, flags, 0o400)
-        guard descriptor >= 0 else {
-            switch errno {
-            case EEXIST: throw .exists(path: path)
-            case ENOENT: throw .folderMissing(path: path)
-            default: throw notWritten()
-            }
-        }
+        guard descriptor >= 0 else { throw errno == EEXIST ? .exists(path: path) : notWritten() }
         do throws(RootKeyError) {
             defer { close(descriptor) }
             // The mode above is narrowed by the umask, and could leave even the owner without access.
@@ -79,7 +73,7 @@ package struct RootKeyFile: Sendable {
 
     private func checkPlace() throws(RootKeyError) {
         let descriptor = unsafe open(directory, Int32(linux_path_only) | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw notWritten() }
+        guard descriptor >= 0 else { throw errno == ENOENT ? .folderMissing(path: path) : notWritten() }
         defer { close(descriptor) }
         try KeyPlace(path: path).check(descriptor)
     }
