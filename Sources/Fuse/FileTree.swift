@@ -159,6 +159,8 @@ package enum Refusal: Error, Equatable, CaseIterable, Sendable {
     case sealed
     /// Its audit record cannot be written.
     case unaudited
+    /// It was changed, and what it is now cannot be read.
+    case unread
     case tooLarge
     case noMemory
     case noAttribute

@@ -62,6 +62,10 @@ package final class AlgorithmTree: FileTree {
         return stale
     }
 
+    /// Opens nothing more until the next `publish`: what is shown may not be shown any more. Open handles stay.
+    package func withhold() { state.withLock { $0.isWithheld = true } }
+    package var isWithheld: Bool { state.withLock { $0.isWithheld } }
+
     // MARK: Names
 
     package func lookUp(_ name: Span<UInt8>, in directory: NodeID) throws(Refusal) -> Node {

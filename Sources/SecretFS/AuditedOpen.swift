@@ -43,14 +43,19 @@ extension AlgorithmTree {
     /// Decides, and opens what may be opened.
     private func begin(_ id: NodeID, by caller: Caller) throws(Refusal) -> AuditedOpen {
         if id == .root { throw .isDirectory }
-        let content = state.withLock { state in state.contentToOpen(id, by: caller.thread) }
+        let (content, isWithheld) = state.withLock { state in
+            (state.contentToOpen(id, by: caller.thread), state.isWithheld)
+        }
         guard let content else { throw .stale }
         // A number of another process namespace is somebody else's in ours.
         let caller = Caller(uid: caller.uid, gid: caller.gid, thread: knowsThreads ? caller.thread : 0)
         var gate = CallerGate(caller, callers, for: content.entries, onlyFor: user)
         let result: Result<HandleID, Refusal>
         do throws(Refusal) {
-            if content.isRecorded { try gate.admit() }
+            if content.isRecorded {
+                try gate.admit()
+                if isWithheld { throw .unread }
+            }
             let file = try open(content, of: id, &gate)
             // Counted from now on, also while the record waits for a disk.
             result = .success(state.withLock { state in state.files.add(file) })
@@ -76,8 +81,9 @@ extension AlgorithmTree {
         switch content {
         case .entry(let entry):
             event = AuditEvent(
-                .open, by: gate.actor(), home: .algorithm(algorithm), secret: entry.name, id: entry.secret,
-                version: entry.version)
+                .open, by: gate.actor(), home: .algorithm(algorithm), secret: entry.name,
+                id: entry.isUnreadable ? nil : entry.secret,
+                version: entry.isUnreadable ? nil : entry.version)
         case .environ(let view, _):
             event = AuditEvent(
                 .environ, by: gate.actor(), home: .algorithm(algorithm), generation: view.generation,

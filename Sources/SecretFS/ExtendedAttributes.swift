@@ -28,6 +28,7 @@ extension AlgorithmTree {
     }
 
     private func text(_ name: String, of entry: Entry) throws(Refusal) -> String {
+        guard !entry.isUnreadable else { throw .damaged }
         if name == "version" { return entry.version.description }
         if name == "modified" { return entry.modified.description }
         let details: EntryDetails

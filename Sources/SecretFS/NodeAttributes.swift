@@ -63,12 +63,21 @@ extension Entry {
 }
 
 extension AlgorithmView {
-    /// Whether nobody could tell it from `other`. Every change of a secret's record is a later `modified`.
+    /// Whether nobody could tell it from `other`: then there is no sign that anything was changed.
     func showsTheSame(as other: AlgorithmView) -> Bool {
-        modified == other.modified && entries.count == other.entries.count
+        entries.count == other.entries.count
             && zip(entries, other.entries).allSatisfy {
                 $0.name == $1.name && $0.isSameVersion(as: $1) && $0.callers == $1.callers
-                    && $0.expires == $1.expires
+                    && $0.expires == $1.expires && $0.delivery == $1.delivery
+                    && $0.detailsMark == $1.detailsMark && $0.isUnreadable == $1.isUnreadable
             }
+    }
+
+    /// The same at a later time than `before`: what went leaves no time of its own.
+    func changed(after before: Timestamp) -> AlgorithmView {
+        guard modified <= before else { return self }
+        return AlgorithmView(
+            generation: generation, modified: max(before, .now()), entries: entries, nextChange: nextChange,
+            shared: shared, mounters: mounters)
     }
 }

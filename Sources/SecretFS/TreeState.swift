@@ -68,6 +68,8 @@ struct TreeState {
         let oldest: NodeID
     }
     var files = OpenFiles()
+    /// Whether there is a newer view that could not be read: nothing is opened until there is one again.
+    var isWithheld = false
 
     init(_ view: AlgorithmView) {
         self.view = view
@@ -86,6 +88,8 @@ struct TreeState {
 
     /// - Returns: the names to forget, and the pollers to wake.
     mutating func publish(_ new: AlgorithmView) -> ([StaleName], [PollWaker]) {
+        guard new.generation >= view.generation else { return ([], []) }
+        isWithheld = false
         guard !new.showsTheSame(as: view) else {
             adopt(new)
             return ([], [])
@@ -122,14 +126,13 @@ struct TreeState {
         entryNodes = nodes
         environNode = newNode()
         retire(gone)
-        view = new
+        view = new.changed(after: view.modified)
         return (stale, files.takeWakers())
     }
 
     /// Takes the records of `new`, which shows the same: the present ones may be sealed by a key that is about to go.
     /// The generation stays, and so do inodes.
     private mutating func adopt(_ new: AlgorithmView) {
-        guard new.generation >= view.generation else { return }
         view = AlgorithmView(
             generation: view.generation, modified: view.modified, entries: new.entries,
             nextChange: new.nextChange, shared: new.shared, mounters: new.mounters)

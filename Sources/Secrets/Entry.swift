@@ -13,11 +13,18 @@ package struct Entry: Sendable {
     package let callers: [CallerRule]
     /// From this moment on it is not there, even before a new view says so.
     package let expires: Timestamp?
+    /// Differs, in this process, where what `EntryDetails` tell differs. Tells nothing of them.
+    package let detailsMark: Int
+    /// Whether its own record does not open: then only `name` is known, and `sealed` opens nothing.
+    package let isUnreadable: Bool
 
     package init(
         name: EnvironmentName, secret: SecretID, version: Version, delivery: Delivery, count: Int,
-        modified: Timestamp, sealed: any SealedEntry, callers: [CallerRule] = [], expires: Timestamp? = nil
+        modified: Timestamp, sealed: any SealedEntry, callers: [CallerRule] = [], expires: Timestamp? = nil,
+        detailsMark: Int = 0, isUnreadable: Bool = false
     ) {
+        self.detailsMark = detailsMark
+        self.isUnreadable = isUnreadable
         self.callers = callers
         self.expires = expires
         self.name = name
@@ -79,6 +86,9 @@ package struct AlgorithmView: Sendable {
     package let shared: Set<SharedSecret>
     /// Who may have it mounted.
     package let mounters: UserList
+
+    /// Whose own records do not open.
+    package var unreadable: [EnvironmentName] { entries.filter(\.isUnreadable).map(\.name) }
 
     package init(
         generation: UInt64, modified: Timestamp, entries: [Entry], nextChange: Timestamp? = nil,

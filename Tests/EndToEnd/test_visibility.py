@@ -1,6 +1,7 @@
 """What one algorithm sees of what others have: grants, and validities that begin and end."""
 
 import os
+import select
 import time
 
 import pytest
@@ -153,12 +154,67 @@ def test_an_import_can_fill_an_owner(shared):
     assert shared.names(of=OWNER) == ["A", "B", "TOKEN"]
 
 
+def looks(mount) -> dict:
+    """All that a reader can tell of a mount without opening a value."""
+    names = [".", *os.listdir(mount)]
+    status = {name: os.stat(mount / name) for name in names}
+    return {"generation": generation(mount)} | {
+        name: (of.st_ino, of.st_size, of.st_mtime_ns, of.st_ctime_ns) for name, of in status.items()
+    }
+
+
+# > leaves no sign in the directory, `.environ` or `.generation` that it changed — docs/SEMANTICS.md#visibility
 def test_what_is_not_visible_leaves_no_trace_in_the_mount(shared):
+    for owner in (OWNER, "vision"):
+        shared.create("HIDDEN", b"shared", of=owner)
+    shared.create("HIDDEN", b"mine")
+    shared.create("BOTH", b"shared", of=OWNER)
+    shared.does("grant", OWNER, "BOTH", "--to", ALGORITHM)
     mount = shared.mount()
-    before = (mount.stat().st_mtime_ns, (mount / ".environ").stat().st_size, generation(mount))
-    shared.update("TOKEN", b"something else", of=OWNER)
-    shared.does("grant", OWNER, "TOKEN", "--to", SIBLING)
-    shared.create("OTHER", b"x", of=SIBLING)
-    time.sleep(0.3)
-    assert before == (mount.stat().st_mtime_ns, (mount / ".environ").stat().st_size, generation(mount))
-    assert os.listdir(mount) == [".environ", ".generation", "OWN"]
+    with open(mount / ".generation", "rb", buffering=0) as file:
+        file.read()
+        poller = select.poll()
+        poller.register(file, select.POLLPRI)
+        before = looks(mount)
+
+        def is_silent(what: str):
+            assert looks(mount) == before and not poller.poll(0), what
+
+        shared.update("TOKEN", b"something else", of=OWNER)
+        shared.does("grant", OWNER, "TOKEN", "--to", SIBLING)
+        shared.create("OTHER", b"x", of=SIBLING)
+        is_silent("what others have")
+        shared.does("grant", OWNER, "HIDDEN", "--to", ALGORITHM)
+        shared.does("grant", "vision", "HIDDEN", "--to", ALGORITHM)
+        is_silent("a grant of what an own secret hides")
+        shared.update("HIDDEN", b"next", of=OWNER)
+        shared.does("secret", "update", "vision", "HIDDEN", "--metadata-only", "--expires", moment(2))
+        is_silent("an update of that")
+        shared.create("LATER", b"1", "--not-before", moment(3600))
+        shared.update("LATER", b"2")
+        is_silent("what is not there yet")
+        shared.create("SHORT", b"1", "--not-before", moment(3600), of=OWNER)
+        shared.does("grant", OWNER, "SHORT", "--to", f"{OWNER}/*")
+        is_silent("a grant of what is not there yet")
+        shared.does("grant", OWNER, "BOTH", "--to", SIBLING)
+        shared.does("callers", SIBLING, "--uid", "1")
+        is_silent("who else sees what is visible here")
+        time.sleep(2.5)
+        is_silent("the end of a hidden one")
+        shared.delete("LATER")
+        shared.does("revoke", "vision", "HIDDEN", "--from", ALGORITHM)
+        is_silent("the end of what was not there")
+        # And what is visible does leave one.
+        shared.update("BOTH", b"next", of=OWNER)
+        after = looks(mount)
+        changed = {name for name in after if after[name] != before[name]}
+        assert changed == {"generation", ".", "BOTH", ".environ", ".generation"}
+        assert after["."][2] > before["."][2] and poller.poll(0)
+
+
+def test_what_goes_moves_the_time_of_the_folder(shared):
+    mount = shared.mount()
+    before = looks(mount)
+    shared.delete("OWN")
+    forgotten(lambda: looks(mount)["."] == before["."])
+    assert looks(mount)["."][2] > before["."][2]

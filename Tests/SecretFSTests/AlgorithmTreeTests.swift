@@ -165,6 +165,37 @@ import Testing
         #expect(tree.generation == 5)
     }
 
+    @Test func `what changed in storage and not in sight leaves no sign`() throws {
+        let entry = try Entry.plain("A", [1])
+        let tree = try AlgorithmTree.of(.of([entry], generation: 5))
+        let root = try tree.attributes(of: .root, handle: nil).modified
+        let later = AlgorithmView(
+            generation: 6, modified: Timestamp(seconds: 2_000, nanoseconds: 0), entries: [entry])
+        #expect(tree.publish(later).isEmpty)
+        #expect(tree.generation == 5)
+        #expect(try tree.attributes(of: .root, handle: nil).modified == root)
+        #expect(!tree.publish(.of([], generation: 7)).isEmpty)
+        #expect(
+            try tree.attributes(of: .root, handle: nil).modified > root, "what goes has no time of its own")
+    }
+
+    /// > nothing of it is opened: `EIO`. Open files stay — docs/SEMANTICS.md#what-cannot-be-read
+    @Test(arguments: ["A", ".environ"])
+    func `a tree that is withheld opens nothing until it is shown again, even the same`(_ name: String) throws
+    {
+        let entry = try Entry.plain("A", [1])
+        let tree = try AlgorithmTree.of(.of([entry], generation: 5))
+        let handle = try tree.open(name)
+        tree.withhold()
+        #expect(throws: Refusal.unread) { try tree.open(name) }
+        #expect(try tree.bytes(handle).contains(1) && tree.names().contains("A"))
+        tree.close(try tree.open(".generation"))
+        _ = tree.publish(.of([entry], generation: 4))
+        #expect(throws: Refusal.unread, "what is older says nothing") { try tree.open(name) }
+        _ = tree.publish(.of([entry], generation: 6))
+        tree.close(try tree.open(name))
+    }
+
     @Test func `an older view never replaces a newer one`() throws {
         let tree = try AlgorithmTree.of(.of([.plain("A", [2])], generation: 5))
         #expect(tree.publish(.of([], generation: 4)).isEmpty)

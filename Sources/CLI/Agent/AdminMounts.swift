@@ -36,11 +36,12 @@ final class AdminMounts: Sendable {
     private let onUse: @Sendable (_ isUsed: Bool) -> Void
 
     init(
-        _ store: SecretStore, _ trail: any AuditTrail, _ loop: SessionLoop, _ log: Logger,
+        _ store: SecretStore, _ trail: any AuditTrail, _ loop: SessionLoop, _ follower: Follower,
+        _ log: Logger,
         onUse: @escaping @Sendable (_ isUsed: Bool) -> Void
     ) {
         self.store = store
-        administration = StoreAdministration(store: store, trail: trail)
+        administration = StoreAdministration(store: store, trail: trail, follower: follower, log: log)
         self.trail = trail
         self.loop = loop
         self.log = log

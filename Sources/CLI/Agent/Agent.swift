@@ -35,10 +35,11 @@ final class Agent: Sendable {
         self.store = store
         let audit = AgentAudit(store, log)
         self.audit = audit
+        let follower = Follower()
         let uses = Uses { isUsed in isUsed ? idle?.cancel() : idle?.restart() }
         let mounts = ServedMounts(store, audit.writer, loop, log) { isUsed in uses.change(by: isUsed ? 1 : -1)
         }
-        let adminMounts = AdminMounts(store, audit.writer, loop, log) { isUsed in
+        let adminMounts = AdminMounts(store, audit.writer, loop, follower, log) { isUsed in
             uses.change(by: isUsed ? 1 : -1)
         }
         self.mounts = mounts
@@ -50,7 +51,9 @@ final class Agent: Sendable {
             if mounts.closeIfEmpty() { signals.stop() } else { adminMounts.reopen() }
         }
         let keys = AgentKeys(store, mounts, adminMounts, log)
-        server = AgentServer(socket, mounts, adminMounts, keys, audit.writer, log) { signals.stop() }
+        server = AgentServer(socket, mounts, adminMounts, keys, audit.writer, follower, log) {
+            signals.stop()
+        }
         publicServer = publicSocket.map {
             PublicServer($0, store, mounts, adminMounts, audit.writer, log)
         }
@@ -58,11 +61,16 @@ final class Agent: Sendable {
             store, onChange: { affected in mounts.refresh(affected) }, onKeyring: { keys.follow() },
             onAuditSettings: { audit.readSettings() },
             onAdministrators: { adminMounts.endUnlisted() },
-            onProblem: { problem in
+            onProblem: { problem, isLasting in
+                if isLasting { mounts.withholdAll() }
                 log.error(
                     "changes cannot be read; trying again",
-                    metadata: ["reason": "\(Failure(problem).message)"])
+                    metadata: [
+                        "reason": "\(Failure(problem).message)",
+                        "mounts": isLasting ? "nothing is opened" : "as before",
+                    ])
             })
+        follower.follow(following)
         // From now on commands that change the keys find the socket; one that was faster is noticed here.
         guard try store.hasNewestKeys() else { throw StoreError.keysOutdated }
     }

@@ -43,6 +43,14 @@ struct AgentClient {
         guard case .done = answer else { throw unexpected }
     }
 
+    /// Returns when the agent's mounts show what the commit `revision` changed, or if no agent runs.
+    ///
+    /// - Throws: if it does not say so within `seconds`.
+    func waitUntilShown(_ revision: Revision, seconds: Int) throws(Failure) {
+        guard let answer = try ask(.shown(revision: revision.rawValue), within: seconds) else { return }
+        guard case .done = answer else { throw unexpected }
+    }
+
     /// - Returns: false if no agent runs.
     func stop() throws(Failure) -> Bool {
         guard let answer = try ask(.stop) else { return false }
@@ -89,9 +97,11 @@ struct AgentClient {
         }
     }
 
-    private func ask(_ request: AgentRequest, _ descriptors: [Int32] = []) throws(Failure) -> AgentAnswer? {
+    private func ask(
+        _ request: AgentRequest, _ descriptors: [Int32] = [], within seconds: Int = AgentSocket.answerSeconds
+    ) throws(Failure) -> AgentAnswer? {
         guard let socket = try AgentSocket.connect(state) else { return nil }
-        AgentSocket.setTimeout(socket, seconds: AgentSocket.answerSeconds)
+        AgentSocket.setTimeout(socket, seconds: seconds)
         if !descriptors.isEmpty { try checkAgent(socket) }
         try AgentMessage.send(request, descriptors: descriptors, over: socket)
         let (answer, _) = try AgentMessage.receive(AgentAnswer.self, over: socket)

@@ -18,6 +18,8 @@ enum AgentRequest: Codable {
     case expect(keyring: Data)
     /// As `serve`, for the store as a writable tree.
     case serveAdmin(AdminServeRequest)
+    /// Answer when mounts show what the commit of this number changed.
+    case shown(revision: UInt64)
     /// Unmount everything and end.
     case stop
 }

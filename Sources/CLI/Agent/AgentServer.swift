@@ -17,6 +17,7 @@ final class AgentServer: Sendable {
     private let keys: AgentKeys
     private let trail: any AuditTrail
     private let adminMounts: AdminMounts
+    private let follower: Follower
     private let log: Logger
     private let started = Timestamp.now()
     private let connections = Atomic(0)
@@ -24,8 +25,7 @@ final class AgentServer: Sendable {
 
     init(
         _ socket: OwnedDescriptor, _ mounts: ServedMounts, _ adminMounts: AdminMounts, _ keys: AgentKeys,
-        _ trail: any AuditTrail,
-        _ log: Logger,
+        _ trail: any AuditTrail, _ follower: Follower, _ log: Logger,
         onStop: @escaping @Sendable () -> Void
     ) {
         self.socket = socket
@@ -33,6 +33,7 @@ final class AgentServer: Sendable {
         self.keys = keys
         self.trail = trail
         self.adminMounts = adminMounts
+        self.follower = follower
         self.log = log
         self.onStop = onStop
     }
@@ -132,6 +133,11 @@ final class AgentServer: Sendable {
                 throw Failure(.badInput, "no FUSE descriptor came with the request")
             }
             try adminMounts.serve(request, by: peer, on: device, keeper: descriptors.dropFirst().first)
+            return .done
+        case .shown(let revision):
+            guard follower.show(upTo: Revision(rawValue: revision)) else {
+                throw Failure(.retry, "the agent cannot show changes now")
+            }
             return .done
         case .stop:
             return .done

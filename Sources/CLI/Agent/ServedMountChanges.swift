@@ -7,24 +7,52 @@ import Synchronization
 
 /// How changes get into the mounts, and how the mounts end.
 extension ServedMounts {
-    /// Reads what changed, once for each algorithm, and shows it in its mounts.
+    /// Reads what changed, once for each algorithm, and shows it in its mounts; with it what could not be read before.
     func refresh(_ affected: AffectedMounts) {
-        // Nothing can be read; `unseal` makes up for it.
+        // Nothing can be read or opened; `unseal` makes up for it.
         guard !store.isSealed else { return }
-        let names = state.withLock { $0.affected(affected) }
-        for name in names {
-            do {
-                // One after the other: what was read first is shown first.
-                try turn.withLock { _ in publish(try currentView(of: name), of: name) }
-            } catch {
-                // The mounts go on showing what they have: a record that does not open shows nothing new. But of those
-                // of listed users nobody can say that they still may have them.
-                endMounts(of: name, allowed: UserList())
-                log.error(
-                    "a change cannot be shown",
-                    metadata: ["algorithm": "\(name)", "reason": "\(Failure(any: error).message)"])
-            }
+        let unread = unread.names
+        let names = state.withLock { state in
+            state.affected(affected).union(unread.intersection(state.byAlgorithm.keys))
         }
+        // One after the other: what was read first is shown first.
+        for name in names { turn.withLock { _ in refresh(name) } }
+    }
+
+    private func refresh(_ name: AlgorithmName) {
+        do throws(StoreError) {
+            let view = try currentView(of: name)
+            publish(view, of: name)
+            if let secret = view.unreadable.first {
+                note(name, "the record of \(secret) does not open", "a secret is not what it was")
+            } else if unread.remove(name) {
+                log.info("all is shown again", metadata: ["algorithm": "\(name)"])
+            }
+        } catch .sealed {
+            // Meanwhile: as above.
+        } catch {
+            withhold(name, error)
+        }
+    }
+
+    /// What is shown may be what somebody has just been forbidden: it is not opened any more until it was read anew.
+    private func withhold(_ name: AlgorithmName, _ error: StoreError) {
+        for mount in mounts(of: name) { mount.tree.withhold() }
+        // Of those of listed users nobody can say that they still may have them.
+        if error.isDamage { endMounts(of: name, allowed: UserList()) }
+        note(name, Failure(error).message, "a change cannot be read; nothing is opened until it can be")
+    }
+
+    private func note(_ name: AlgorithmName, _ reason: String, _ what: Logger.Message) {
+        guard unread.add(name, because: reason) else { return }
+        log.error(what, metadata: ["algorithm": "\(name)", "reason": "\(reason)"])
+    }
+
+    /// Opens nothing more in any mount: nobody knows what was changed. `refresh(.all)` ends that.
+    func withholdAll() { for mount in mounts { mount.tree.withhold() } }
+
+    private func mounts(of name: AlgorithmName) -> [Mount] {
+        state.withLock { state in (state.byAlgorithm[name] ?? []).compactMap { state.mounts[$0] } }
     }
 
     private func currentView(of name: AlgorithmName) throws(StoreError) -> AlgorithmView {
@@ -44,9 +72,7 @@ extension ServedMounts {
     private func publish(_ view: AlgorithmView, of name: AlgorithmName) {
         setAlarm(name, view.nextChange)
         endMounts(of: name, allowed: view.mounters)
-        let mounts = state.withLock { state in (state.byAlgorithm[name] ?? []).compactMap { state.mounts[$0] }
-        }
-        for mount in mounts {
+        for mount in mounts(of: name) {
             let stale = mount.tree.publish(view)
             for name in stale { mount.session.invalidate(name: name.name, in: .root) }
             // The directory's time. Its attributes are kept by the kernel too: every open looks at its mode.
@@ -56,10 +82,8 @@ extension ServedMounts {
 
     /// Ends the mounts of users who are not listed any more. For root and the agent's own user nothing changes.
     private func endMounts(of name: AlgorithmName, allowed: UserList) {
-        let ended = state.withLock { state in
-            (state.byAlgorithm[name] ?? []).compactMap { state.mounts[$0] }.filter { mount in
-                mount.user.map { !ListedUsers.allow($0, allowed) } ?? false
-            }
+        let ended = mounts(of: name).filter { mount in
+            mount.user.map { !ListedUsers.allow($0, allowed) } ?? false
         }
         guard !ended.isEmpty else { return }
         for mount in ended { loop.remove(mount.session) }

@@ -14,6 +14,8 @@ struct ServedMountReport: Codable {
     let isPrivate: Bool
     /// Of a listed user: `mountPoint` is what they say.
     let isListed: Bool
+    /// Nothing is opened: what it is to show could not be read.
+    let isWithheld: Bool
     let since: String
 }
 
@@ -23,14 +25,15 @@ extension ServedMountReport {
             mountPoint: mount.request.mountPoint, algorithm: mount.algorithm.description,
             entries: mount.tree.entryCount, generation: mount.tree.generation, uid: mount.request.uid,
             gid: mount.request.gid, mode: "0" + String(mount.request.fileMode, radix: 8),
-            isPrivate: mount.request.isPrivate, isListed: mount.user != nil, since: mount.since.description)
+            isPrivate: mount.request.isPrivate, isListed: mount.user != nil,
+            isWithheld: mount.tree.isWithheld, since: mount.since.description)
     }
 
     init(_ mount: AdminMounts.Mount) {
         self.init(
             mountPoint: mount.request.mountPoint, algorithm: nil, entries: nil, generation: nil,
             uid: mount.request.uid, gid: mount.request.gid, mode: "0700", isPrivate: false,
-            isListed: mount.user != nil, since: mount.since.description)
+            isListed: mount.user != nil, isWithheld: false, since: mount.since.description)
     }
 
     /// Those after `skip` by mount point, as many as fit into one message: a path has up to 4,095 bytes, and JSON may

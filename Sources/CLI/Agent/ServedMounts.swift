@@ -28,6 +28,7 @@ final class ServedMounts: Sendable {
     /// Of the threads that refresh: the one that follows storage, commands, the clock.
     let turn = Mutex(())
     let alarm = Mutex<ViewAlarm?>(nil)
+    let unread = Unread()
     /// One for all mounts: they share what is known of program files.
     private let callers = ProcessResolver { FileHash.sha256(of: $0, count: $1) }
     private let processNamespace = NamespaceID.ofProcesses()
@@ -50,6 +51,7 @@ final class ServedMounts: Sendable {
             refresh(.some(Set(names.map { .algorithm($0) })))
         }
         self.alarm.withLock { $0 = alarm }
+        unread.onDue { [weak self] name in self?.refresh(.some([.algorithm(name)])) }
     }
 
     var count: Int { state.withLock { $0.mounts.count } }
@@ -146,6 +148,7 @@ final class ServedMounts: Sendable {
             if state.byAlgorithm[mount.algorithm]?.isEmpty == true {
                 state.byAlgorithm[mount.algorithm] = nil
                 setAlarm(mount.algorithm, nil)
+                unread.remove(mount.algorithm)
             }
             if state.mounts.isEmpty { onUse(false) }
             return mount

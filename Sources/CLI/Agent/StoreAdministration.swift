@@ -1,3 +1,4 @@
+import Logging
 import Secrets
 import Store
 
@@ -5,6 +6,8 @@ import Store
 struct StoreAdministration: Administration {
     let store: SecretStore
     let trail: any AuditTrail
+    let follower: Follower
+    let log: Logger
 
     // MARK: Looking
 
@@ -46,12 +49,13 @@ struct StoreAdministration: Administration {
 
     // MARK: Changing
 
-    /// The one place where a change of an admin mount reaches the store.
+    /// The one place where a change of an admin mount reaches the store. When it returns, mounts show it.
     func carryOut(_ change: AdministrativeChange, by actor: AuditActor) throws(AdministrationError) {
         do {
             // The kernel names every caller; the largest number stands for one that it cannot express.
             let maker = Actor.user(actor.uid ?? .max)
             try AuditActor.$current.withValue(actor) { try attempt(change, by: maker) }
+            waitUntilShown()
         } catch let error as StoreError {
             throw AdministrationError(error)
         } catch let error as AdministrationError {
@@ -59,6 +63,12 @@ struct StoreAdministration: Administration {
         } catch {
             throw AdministrationError(.unavailable, "\(type(of: error))")
         }
+    }
+
+    /// Nothing that shows it waits for the thread of an admin mount: notices and ends of mounts are only posted there.
+    private func waitUntilShown() {
+        guard let revision = store.newestCommit, !follower.show(upTo: revision) else { return }
+        log.warning("a change by the admin mount is made, and mounts do not show it yet")
     }
 
     func recordDenial(of secret: SecretReference, to actor: AuditActor) {

@@ -119,7 +119,7 @@ struct MountsCommand: ParsableCommand {
     private struct Row: Encodable {
         let mountPoint: String
         /// served, private (in a namespace of its own), admin (the store as a writable tree), other (another store's
-        /// agent serves it), dead (nobody does).
+        /// agent serves it), dead (nobody does), withheld (what it is to show could not be read, so it opens nothing).
         let state: String
         var algorithm: String?
         var entries: Int?
@@ -139,7 +139,7 @@ struct MountsCommand: ParsableCommand {
         var rows = served.map { mount in
             Row(
                 mountPoint: mount.mountPoint,
-                state: mount.algorithm == nil ? "admin" : mount.isPrivate ? "private" : "served",
+                state: state(of: mount),
                 algorithm: mount.algorithm, entries: mount.entries, generation: mount.generation,
                 uid: mount.uid,
                 gid: mount.gid, mode: mount.mode, listed: mount.isListed, since: mount.since)
@@ -162,5 +162,10 @@ struct MountsCommand: ParsableCommand {
                     row.generation.map(String.init) ?? "-", row.state,
                 ]
             })
+    }
+
+    private func state(of mount: ServedMountReport) -> String {
+        if mount.isWithheld { return "withheld" }
+        return mount.algorithm == nil ? "admin" : mount.isPrivate ? "private" : "served"
     }
 }

@@ -54,8 +54,11 @@ struct SecretFSCommand: ParsableCommand {
             var command = try parseAsRoot()
             try command.run()
         } catch {
+            // What it did before it failed.
+            ChangesShown.wait()
             fail(error)
         }
+        ChangesShown.wait()
     }
 
     private static func fail(_ error: any Error) -> Never {

@@ -15,9 +15,11 @@ struct Unlocked {
 }
 
 extension StateOptions {
-    /// The store, unsealed, for as long as a command runs.
+    /// The store, unsealed, for as long as a command runs. What it changes is shown when the command returns.
     func openStore() throws -> SecretStore {
-        try unlock().open()
+        let store = try unlock().open()
+        ChangesShown.expect(of: store, in: try directory)
+        return store
     }
 
     /// Finds the root key where the store says it is; a passphrase is asked for.

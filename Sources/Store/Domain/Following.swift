@@ -21,24 +21,30 @@ package enum AffectedMounts: Equatable, Sendable {
 package final class Following: Sendable {
     private let storage: any Storage
     private let onChange: @Sendable (AffectedMounts) -> Void
-    private let onProblem: @Sendable (StorageError) -> Void
+    private let onProblem: @Sendable (StorageError, _ isLasting: Bool) -> Void
     private let onKeyring: @Sendable () -> Void
     private let onAuditSettings: @Sendable () -> Void
     private let onAdministrators: @Sendable () -> Void
-    private let last: Mutex<Revision>
+    private struct Seen {
+        var revision: Revision
+        /// Whether it was told that changes cannot be read, and not yet that they can.
+        var isBlind = false
+    }
+    private let seen: Mutex<Seen>
     private let isCancelled = Atomic(false)
     private let watch = Mutex<(any Watch)?>(nil)
 
     /// - Parameters:
-    ///   - onChange: called on one thread of storage's own, never twice at once.
+    ///   - onChange: called on a thread of storage's own or of `show`, never twice at once.
     ///   - onKeyring: called when the keyring was put, before what changed with it is told.
-    ///   - onProblem: called when changes cannot be read; it is tried again until they can be.
+    ///   - onProblem: called when changes cannot be read; it is tried again until they can be. If that lasts, nobody
+    ///     knows what was changed meanwhile; when it is over, `onChange` is told `.all`.
     package init(
         _ store: SecretStore, onChange: @escaping @Sendable (AffectedMounts) -> Void,
         onKeyring: @escaping @Sendable () -> Void = {},
         onAuditSettings: @escaping @Sendable () -> Void = {},
         onAdministrators: @escaping @Sendable () -> Void = {},
-        onProblem: @escaping @Sendable (StorageError) -> Void
+        onProblem: @escaping @Sendable (StorageError, _ isLasting: Bool) -> Void
     ) throws(StoreError) {
         storage = store.storage
         self.onChange = onChange
@@ -47,7 +53,7 @@ package final class Following: Sendable {
         self.onAuditSettings = onAuditSettings
         self.onAdministrators = onAdministrators
         do {
-            last = Mutex(try storage.read([], at: nil).revision)
+            seen = Mutex(Seen(revision: try storage.read([], at: nil).revision))
             let watch = try storage.watch { [weak self] _ in self?.catchUp() }
             self.watch.withLock { $0 = watch }
         } catch {
@@ -62,20 +68,52 @@ package final class Following: Sendable {
         watch.withLock { $0 }?.cancel()
     }
 
+    /// Returns when `onChange` was told everything up to `revision`, or when nobody is to be told any more.
+    ///
+    /// - Returns: false if that could not be done in time.
+    package func show(upTo revision: Revision, within milliseconds: Int) -> Bool {
+        let clock = ContinuousClock()
+        let end = clock.now + .milliseconds(milliseconds)
+        var delay = 1
+        while !isCancelled.load(ordering: .relaxed) {
+            // Whoever tells of it now has the lock until that is done.
+            if seen.withLock({ $0.revision >= revision }) { return true }
+            try? look()
+            if seen.withLock({ $0.revision >= revision }) { return true }
+            guard clock.now < end else { return false }
+            pause(milliseconds: delay)
+            delay = min(delay * 2, 50)
+        }
+        return true
+    }
+
+    private static let attemptsUntilBlind = 5
+
     private func catchUp() {
         var delay: UInt32 = 10
+        var attempts = 0
         while !isCancelled.load(ordering: .relaxed) {
-            do {
-                try last.withLock { last throws(StorageError) in
-                    guard let affected = try affected(since: &last) else { return }
-                    onChange(affected)
-                }
-                return
+            do throws(StorageError) {
+                return try look()
             } catch {
-                onProblem(error)
+                attempts += 1
+                let isLasting = attempts >= Self.attemptsUntilBlind
+                seen.withLock { seen in
+                    if isLasting { seen.isBlind = true }
+                    onProblem(error, isLasting)
+                }
                 pause(milliseconds: Int(delay))
                 delay = min(delay * 2, 1000)
             }
+        }
+    }
+
+    private func look() throws(StorageError) {
+        try seen.withLock { seen throws(StorageError) in
+            let affected = try affected(since: &seen.revision)
+            guard seen.isBlind || affected != nil else { return }
+            onChange(seen.isBlind ? .all : affected ?? .all)
+            seen.isBlind = false
         }
     }
 

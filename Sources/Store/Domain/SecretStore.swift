@@ -12,6 +12,7 @@ package final class SecretStore: Sendable {
     let keyholder: Keyholder
     package let audit: AuditLog
     private let changesTrail: Mutex<any AuditTrail>
+    private let committed = Mutex<Revision?>(nil)
 
     init(storage: any Storage, keyholder: Keyholder, audit: AuditLog) {
         self.storage = storage
@@ -23,6 +24,10 @@ package final class SecretStore: Sendable {
     /// Where changes are recorded before they are made: the audit log, until another way to it is named.
     package var trail: any AuditTrail { changesTrail.withLock { $0 } }
     package func record(through trail: any AuditTrail) { changesTrail.withLock { $0 = trail } }
+
+    /// The newest revision that changes through this object made; nil if there were none.
+    package var newestCommit: Revision? { committed.withLock { $0 } }
+    func noteCommit(_ revision: Revision) { committed.withLock { $0 = max($0 ?? revision, revision) } }
 
     // MARK: Reading
 

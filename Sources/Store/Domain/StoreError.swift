@@ -42,4 +42,13 @@ package enum StoreError: Error, Equatable {
     case rootKey(RootKeyError)
     case keyring(KeyringError)
     case exists(path: String)
+
+    /// Whether it is a record that is as it is: it opens no sooner at the next try, unless somebody puts it anew or tells
+    /// us of its key.
+    package var isDamage: Bool {
+        switch self {
+        case .damaged, .unknownKey, .newerFormat: true
+        default: false
+        }
+    }
 }

@@ -1,7 +1,11 @@
+import FoundationEssentials
 package import Secrets
 
 extension SecretStore {
     /// Everything that the mounts of `name` show now. Values stay sealed.
+    ///
+    /// A secret whose own record does not open is an entry that opens nothing, and hides others of its name. Nothing in
+    /// it depends on what `name` does not see, but that the generation counts all commits.
     ///
     /// - Parameter moment: which validities have begun and ended.
     package func view(
@@ -11,59 +15,98 @@ extension SecretStore {
         // value's record never changes once it is there, so what is found belongs together.
         try retrying("view of \(name)") { () throws(StoreError) in
             let (algorithm, visibility, revision) = try visibility(of: name)
-            let candidates = visibility.candidates(for: name, at: moment)
-            let shown = candidates.filter { $0.0.state == .visible }
-            let places = shown.map {
-                Keys.value($0.0.secret.current.version, of: $0.0.secret.id, in: $0.0.home)
-            }
-            let values = try storing { () throws(StorageError) in
-                try storage.read(places.map(Selection.key), at: nil)
-            }
-            guard values.records.map(\.key) == places else {
-                guard values.revision > revision else { throw missingValue(places, values.records) }
-                throw .storage(.conflict(Keys.algorithm(name)))
-            }
+            let first = visibility.first(for: name)
+            let timed = first.compactMap(\.found)
+            let shown = first.filter { $0.found?.value.validity.state(at: moment) == .visible }
+                .compactMap { item in item.found.map { (home: item.home, found: $0) } }
+            let values = try values(of: shown, in: name, since: revision)
             let keys = try keyholder.current
-            let isOpenable = (shown.map(\.1.record) + values.records).allSatisfy { keys.has(keyOf: $0) }
+            let isOpenable = (shown.map(\.found.record) + values.values).allSatisfy { keys.has(keyOf: $0) }
             // A record of a key that was made after we looked; what is damaged stays an error of its own file.
             if !isOpenable, try renewKeys() { throw .storage(.conflict(Keys.keyring)) }
-            let entries = zip(shown, values.records).map { shown, value in
-                entry(shown.1, value, keys, algorithm.value.callers)
-            }
-            let limits = candidates.flatMap { $0.0.secret.validity.limits }
-            let modified = candidates.map(\.0.secret.modified) + limits.filter { $0 <= moment }
+            let entries =
+                shown.map { home, found in
+                    entry(
+                        found, values[Self.valueKey(of: found.value, in: home)], keys, algorithm.value.callers
+                    )
+                } + first.filter { $0.found == nil }.map { unreadable($0.name, in: algorithm.value) }
+            let limits = timed.flatMap(\.value.validity.limits)
+            let modified =
+                shown.map(\.found.value.current.created) + shown.compactMap(\.found.value.validity.notBefore)
             return AlgorithmView(
-                generation: Self.generation(of: revision, limitsPassed: limits.count { $0 <= moment }),
+                generation: Self.generation(
+                    of: revision, limitsPassed: limits.count { $0 <= moment },
+                    unreadable: first.count { $0.found == nil }),
                 modified: modified.max() ?? algorithm.value.created,
                 entries: entries.sorted { $0.name < $1.name },
-                nextChange: limits.filter { moment < $0 }.min(), shared: Set(visibility.shared.map(\.secret)),
+                nextChange: limits.filter { moment < $0 }.min(),
+                shared: Set(visibility.shared.compactMap(\.sharedSecret)),
                 mounters: algorithm.value.mounters)
         }
     }
 
-    /// Grows with each commit and, between two commits, with each beginning and end of a validity.
-    package static func generation(of revision: Revision, limitsPassed: Int = 0) -> UInt64 {
+    /// Grows with each commit and, between two commits, with each beginning and end of a validity, and with each record
+    /// that opens again.
+    package static func generation(
+        of revision: Revision, limitsPassed: Int = 0, unreadable: Int = 0
+    ) -> UInt64 {
+        // What storage says of its revision is no reason to overflow, and each number is apart from its neighbours'.
         let steps: UInt64 = 100_000
-        return revision.rawValue * steps + min(UInt64(limitsPassed), steps - 1)
+        let most = 49_999
+        return (min(revision.rawValue, .max / steps - 2) + 1) * steps + UInt64(min(limitsPassed, most))
+            - UInt64(min(unreadable, most))
     }
 
-    private func missingValue(_ keys: [RecordKey], _ found: [StoredRecord]) -> StoreError {
-        let present = Set(found.map(\.key))
-        return .damaged(record: keys.first { !present.contains($0) }?.text ?? "value")
+    private static func valueKey(of secret: Secret, in home: SecretHome) -> RecordKey {
+        Keys.value(secret.current.version, of: secret.id, in: home)
+    }
+
+    /// The newest values; one that storage has lost is not among them.
+    private func values(
+        of shown: [(home: SecretHome, found: Found<Secret>)], in name: AlgorithmName, since revision: Revision
+    ) throws(StoreError) -> [RecordKey: StoredRecord] {
+        let places = shown.map { Self.valueKey(of: $0.found.value, in: $0.home) }
+        let values = try storing { () throws(StorageError) in
+            try storage.read(places.map(Selection.key), at: nil)
+        }
+        let found = Dictionary(values.records.map { ($0.key, $0) }) { first, _ in first }
+        if found.count < places.count, values.revision > revision {
+            throw .storage(.conflict(Keys.algorithm(name)))
+        }
+        return found
+    }
+
+    /// Of its secret nothing is known: not for whom it is, nor how it is delivered. So `.environ` does not open either.
+    private func unreadable(_ name: EnvironmentName, in algorithm: Algorithm) -> Entry {
+        Entry(
+            name: name, secret: SecretID(uuid: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
+            version: .first, delivery: .env, count: 0, modified: algorithm.created,
+            sealed: UnreadableEntry(), callers: [algorithm.callers].filter { !$0.isAnyone },
+            isUnreadable: true)
     }
 
     private func entry(
-        _ secret: Found<Secret>, _ value: StoredRecord, _ keys: OpenKeys, _ algorithmRule: CallerRule
+        _ secret: Found<Secret>, _ value: StoredRecord?, _ keys: OpenKeys, _ algorithmRule: CallerRule
     ) -> Entry {
         let current = secret.value.current
+        var details = Hasher()
+        details.combine(secret.value.displayName.text)
+        details.combine(secret.value.about.text)
+        details.combine(secret.value.provider.text)
         return Entry(
             name: secret.value.name, secret: secret.value.id, version: current.version,
             delivery: secret.value.delivery, count: current.count, modified: current.created,
             sealed: StoredEntry(
                 keys: keys, name: secret.value.name, metadata: secret.record, value: value),
             callers: [algorithmRule, secret.value.callers].filter { !$0.isAnyone },
-            expires: secret.value.validity.expires)
+            expires: secret.value.validity.expires, detailsMark: details.finalize())
     }
+}
+
+/// An entry of which no record opens.
+private struct UnreadableEntry: SealedEntry {
+    func open(into destination: inout OutputRawSpan) throws(OpenError) { throw .damaged }
+    func details() throws(OpenError) -> EntryDetails { throw .damaged }
 }
 
 /// The sealed records of one entry, as a mount keeps them in memory, with the keys that open them. Nothing here reads
@@ -72,9 +115,10 @@ private final class StoredEntry: SealedEntry {
     private let keys: OpenKeys
     private let name: EnvironmentName
     private let metadata: StoredRecord
-    private let value: StoredRecord
+    /// Nil if storage has lost it.
+    private let value: StoredRecord?
 
-    init(keys: OpenKeys, name: EnvironmentName, metadata: StoredRecord, value: StoredRecord) {
+    init(keys: OpenKeys, name: EnvironmentName, metadata: StoredRecord, value: StoredRecord?) {
         self.keys = keys
         self.name = name
         self.metadata = metadata
@@ -82,6 +126,7 @@ private final class StoredEntry: SealedEntry {
     }
 
     func open(into destination: inout OutputRawSpan) throws(OpenError) {
+        guard let value else { throw .damaged }
         let bytes = value.bytes
         do {
             try keys.sealer.open(bytes.span, under: value.key, into: &destination)

@@ -19,33 +19,54 @@ package struct Candidate: Sendable {
 
 /// Default deny (R2): what is in none of these lists does not exist for the algorithm.
 struct Visibility {
+    struct Item {
+        let name: EnvironmentName
+        let home: SecretHome
+        /// Nil for the algorithm's own.
+        let grant: Grantee?
+        /// Nil if the record does not open: whether it may be shown, and to whom, cannot be told.
+        let found: SecretStore.Found<Secret>?
+
+        /// Nil for the algorithm's own.
+        var sharedSecret: SharedSecret? {
+            guard case .owner(let owner) = home else { return nil }
+            return SharedSecret(owner: owner, name: name)
+        }
+    }
     /// The algorithm's own.
-    var own: [SecretStore.Found<Secret>]
-    /// Those of owners, each with the grants that hold for this algorithm.
-    var shared: [(secret: SharedSecret, found: SecretStore.Found<Secret>, grant: Grantee)]
+    var own: [Item]
+    /// Those of owners, each with the grant that holds for this algorithm.
+    var shared: [Item]
 
     /// Who stands before whom: the algorithm's own, then those of its owner, then those of others by their names.
-    /// A secret hides others also when its own time is over or has not come: nobody expects another's value then.
-    func candidates(for name: AlgorithmName, at moment: Timestamp) -> [(Candidate, SecretStore.Found<Secret>)]
-    {
-        let ranked = shared.sorted { left, right in
-            (left.secret.owner.text == name.owner ? 0 : 1, left.secret) < (
-                right.secret.owner.text == name.owner ? 0 : 1, right.secret
-            )
-        }
-        let all =
-            own.map { ($0, SecretHome.algorithm(name), Grantee?.none) }
-            + ranked.map { ($0.found, SecretHome.owner($0.secret.owner), $0.grant) }
-        var first: [EnvironmentName: SecretHome] = [:]
-        return all.map { found, home, grant in
-            let state: Candidate.State
-            if let before = first[found.value.name] {
-                state = .hidden(by: before)
-            } else {
-                first[found.value.name] = home
-                state = found.value.validity.state(at: moment)
+    private func ranked(for name: AlgorithmName) -> [Item] {
+        own
+            + shared.sorted { left, right in
+                (left.home.description == name.owner ? 0 : 1, left.home, left.name) < (
+                    right.home.description == name.owner ? 0 : 1, right.home, right.name
+                )
             }
-            return (Candidate(secret: found.value, home: home, grant: grant, state: state), found)
+    }
+
+    /// Of each name the one that stands before the others. It hides them also when its own time is over or has not come,
+    /// and when its record does not open: nobody expects another's value then.
+    func first(for name: AlgorithmName) -> [Item] {
+        var names: Set<EnvironmentName> = []
+        return ranked(for: name).filter { names.insert($0.name).inserted }
+    }
+
+    /// All of them, with what hides those that are hidden.
+    func candidates(for name: AlgorithmName, at moment: Timestamp) -> [Candidate] {
+        let first = Dictionary(self.first(for: name).map { ($0.name, $0.home) }) { first, _ in first }
+        return ranked(for: name).compactMap { item in
+            guard let secret = item.found?.value else { return nil }
+            let state: Candidate.State =
+                if let before = first[item.name], before != item.home {
+                    .hidden(by: before)
+                } else {
+                    secret.validity.state(at: moment)
+                }
+            return Candidate(secret: secret, home: item.home, grant: item.grant, state: state)
         }
     }
 }
@@ -62,7 +83,10 @@ extension SecretStore {
     /// Every secret that concerns `name`, visible or not, and why; own ones first, then by owner.
     package func candidates(for name: AlgorithmName) throws(StoreError) -> [Candidate] {
         let (_, visibility, _) = try visibility(of: name)
-        return visibility.candidates(for: name, at: .now()).map(\.0)
+        if let damaged = (visibility.own + visibility.shared).first(where: { $0.found == nil }) {
+            throw .damaged(record: Keys.secret(damaged.name, of: damaged.home).text)
+        }
+        return visibility.candidates(for: name, at: .now())
     }
 
     /// The algorithm and what it may see, all of one revision.
@@ -91,7 +115,7 @@ extension SecretStore {
                 if let match = matches.first {
                     granted.append(match)
                 } else {
-                    visibility.own.append(try foundSecret(record, of: home))
+                    visibility.own.append(try item(record, of: home, nil))
                 }
             }
             visibility.shared = try sharedSecrets(granted, as: snapshot.revision)
@@ -102,7 +126,7 @@ extension SecretStore {
     /// The secrets of owners that `granted` names and that know of it themselves.
     private func sharedSecrets(
         _ granted: [(SharedSecret, Grantee)], as revision: Revision
-    ) throws(StoreError) -> [(secret: SharedSecret, found: Found<Secret>, grant: Grantee)] {
+    ) throws(StoreError) -> [Visibility.Item] {
         guard !granted.isEmpty else { return [] }
         // One secret can be granted both by name and to all: the first of the two is told.
         var grants: [SharedSecret: Grantee] = [:]
@@ -114,17 +138,31 @@ extension SecretStore {
         // Read at another revision, the two would be torn.
         guard snapshot.revision == revision else { throw .storage(.conflict(Keys.shared)) }
         var records = snapshot.records[...]
-        var result: [(secret: SharedSecret, found: Found<Secret>, grant: Grantee)] = []
+        var result: [Visibility.Item] = []
         for secret in secrets {
             let home = SecretHome.owner(secret.owner)
             guard let grant = grants[secret], records.first?.key == Keys.secret(secret.name, of: home),
                 let record = records.popFirst()
             else { continue }
-            let found = try foundSecret(record, of: home)
+            let item = try item(record, of: home, grant)
             // Where to look is not sealed; what is granted is.
-            guard found.value.grants.contains(grant) else { continue }
-            result.append((secret: secret, found: found, grant: grant))
+            if let found = item.found, !found.value.grants.contains(grant) { continue }
+            result.append(item)
         }
         return result
+    }
+
+    /// - Throws: what may be over at the next try. Damage of one record is no reason to show nothing of the others.
+    private func item(
+        _ record: StoredRecord, of home: SecretHome, _ grant: Grantee?
+    ) throws(StoreError) -> Visibility.Item {
+        guard let name = Keys.secretName(record.key, of: home) else {
+            throw .damaged(record: record.key.text)
+        }
+        var found: Found<Secret>?
+        do throws(StoreError) { found = try foundSecret(record, of: home) } catch {
+            guard error.isDamage else { throw error }
+        }
+        return Visibility.Item(name: name, home: home, grant: grant, found: found)
     }
 }

@@ -91,9 +91,10 @@ extension SecretStore {
     /// - Throws: `.storage(.conflict)`, naming the keyring if the data keys have changed: see `retrying`.
     func put(if conditions: [Transaction.Condition], then changes: [Transaction.Change]) throws(StoreError) {
         let keys = try keyCondition(for: changes)
-        _ = try storing { () throws(StorageError) in
-            try storage.commit(Transaction(if: [keys] + conditions, then: changes))
-        }
+        noteCommit(
+            try storing { () throws(StorageError) in
+                try storage.commit(Transaction(if: [keys] + conditions, then: changes))
+            })
     }
 
     func check(_ value: SecretValue, _ name: EnvironmentName, _ delivery: Delivery) throws(StoreError) {

@@ -82,7 +82,7 @@ import Testing
                     guard case .some(let names) = affected else { return }
                     told.withLock { $0.formUnion(names) }
                     arrived.signal()
-                }, onProblem: { _ in })
+                }, onProblem: { _, _ in })
             try reopen(directory).createSecrets([.plain("A", "1")], of: home("a/Two"))
             #expect(arrived.wait(timeout: .now() + 20) == .success)
             #expect(told.withLock { $0 } == [.algorithm(try algorithm("a/Two"))])

@@ -74,6 +74,48 @@ import Testing
         }
     }
 
+    /// > leaves no sign — docs/SEMANTICS.md#visibility
+    @Test func `the time of a view is that of what it shows`() throws {
+        try withSecretStore { store, _ in
+            try store.createAlgorithm(algorithm())
+            try store.createSecrets([.plain("A", "own")], of: home())
+            let before = try store.view(of: algorithm()).modified
+            try store.createSecrets([.plain("A", "shared"), .plain("B", "shared")], of: home("nlp"))
+            let (owner, a, b) = (try OwnerName("nlp"), try EnvironmentName("A"), try EnvironmentName("B"))
+            var update = SecretUpdate()
+            update.validity = Validity(
+                notBefore: Timestamp(seconds: 4_000_000_000, nanoseconds: 0), expires: nil)
+            try store.updateSecret(b, of: home("nlp"), update)
+            try store.grant(a, of: owner, to: [.all(owner)])
+            try store.grant(b, of: owner, to: [.all(owner)])
+            let view = try store.view(of: algorithm())
+            #expect(view.modified == before && view.entries.map(\.name) == [a])
+            #expect(view.nextChange == update.validity?.notBefore && view.shared.count == 2)
+        }
+    }
+
+    /// > neither what it was nor what it hides — docs/SEMANTICS.md#what-cannot-be-read
+    @Test func `a secret whose record does not open is there and opens nothing, and hides others`() throws {
+        try withSecretStore { store, _ in
+            try store.createAlgorithm(algorithm())
+            try store.createSecrets([.plain("A", "own"), .plain("B", "own")], of: home())
+            try store.createSecrets([.plain("A", "shared")], of: home("nlp"))
+            let (owner, name) = (try OwnerName("nlp"), try EnvironmentName("A"))
+            try store.grant(name, of: owner, to: [.all(owner)])
+            let records = try store.allRecords()
+            let damaged = try #require(records.first { $0.key.text == "secret/nlp/Summarizer/A" })
+            try store.storage.commit(
+                Transaction(then: [.put(damaged.key, damaged.bytes.dropLast() + [0, 0])]))
+            let view = try store.view(of: algorithm())
+            #expect(view.unreadable == [name] && view.entries.map(\.name.text) == ["A", "B"])
+            #expect(throws: OpenError.damaged) { try view.entries[0].bytes() }
+            #expect(try view.entries[1].bytes() == Array("own".utf8))
+            #expect(throws: StoreError.damaged(record: damaged.key.text)) {
+                try store.candidates(for: algorithm())
+            }
+        }
+    }
+
     @Test func `a view says when it ends, and its generation grows then`() throws {
         try withSecretStore { store, _ in
             try store.createAlgorithm(algorithm())

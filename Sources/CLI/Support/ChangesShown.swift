@@ -1,0 +1,28 @@
+import Store
+import Synchronization
+
+/// The last thing that a command does: a change holds for the next open when the command has returned. Here, once,
+/// for all commands: whatever stores they opened, and whatever they committed.
+enum ChangesShown {
+    private static let seconds = 2
+    private static let opened = Mutex<[(store: SecretStore, state: StateDirectory)]>([])
+
+    static func expect(of store: SecretStore, in state: StateDirectory) {
+        opened.withLock { $0.append((store, state)) }
+    }
+
+    /// Waits until the agents of the stores that were changed show it. The changes are made in any case.
+    static func wait() {
+        for (store, state) in opened.withLock({ $0 }) {
+            guard let revision = store.newestCommit else { continue }
+            do throws(Failure) {
+                try AgentClient(state: state).waitUntilShown(revision, seconds: seconds)
+            } catch {
+                Output.note(
+                    "warning: the change is made, and the agent has not said within \(seconds) s that its mounts show it"
+                )
+                Output.note("hint: see agent.log in the state folder; secretfs agent --stop ends its mounts")
+            }
+        }
+    }
+}
