@@ -14,7 +14,8 @@ package protocol WritableTree: FileTree {
 
     /// Takes all of `bytes`, at `offset` of the open file, or none. They are lent for this call.
     func write(
-        _ bytes: RawSpan, to handle: HandleID, at offset: UInt64, appending: Bool
+        _ bytes: RawSpan, to handle: HandleID, at offset: UInt64, appending: Bool,
+        by caller: Caller
     ) throws(Refusal)
 
     /// Makes a file `count` bytes long.

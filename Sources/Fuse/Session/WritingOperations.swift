@@ -52,11 +52,11 @@ extension fuse_lowlevel_ops {
         unsafe write = { request, _, bytes, count, offset, info in
             let handle = unsafe HandleID(rawValue: info?.pointee.fh ?? 0)
             let appending = unsafe (info?.pointee.flags ?? 0) & O_APPEND != 0
-            unsafe change(request) { _, tree throws(Refusal) in
+            unsafe change(request) { request, tree throws(Refusal) in
                 guard let offset = UInt64(exactly: offset), let bytes = unsafe bytes else { throw .invalid }
                 // SAFETY: libfuse lends the request's bytes until it is answered.
                 let lent = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(bytes), byteCount: count)
-                try tree.write(lent, to: handle, at: offset, appending: appending)
+                try tree.write(lent, to: handle, at: offset, appending: appending, by: request.caller)
                 return .written(count)
             }
         }

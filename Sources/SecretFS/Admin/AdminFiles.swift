@@ -21,7 +21,7 @@ extension AdminTree {
         let temporary = state.withLock { $0.temporaries[secret]?[name] }
         if temporary == nil, let file = SecretFile(rawValue: name) {
             // One that this secret has not (yet) cannot be made: a copy beside it would be taken for it.
-            guard has(file, secret, known) else { throw .denied }
+            guard has(file, secret, known) else { throw cannotBeMade(.file(secret, file)) }
             return try create(again: .file(secret, file), for: mode, by: caller)
         }
         let file: TemporaryFile
@@ -36,6 +36,15 @@ extension AdminTree {
         return try enter(.temporary(secret, file)) { node throws(Refusal) in
             try open(node, for: mode, by: caller)
         }
+    }
+
+    /// - Returns: what is thrown to somebody who wants to make a file of a secret that this one does not have.
+    func cannotBeMade(_ place: Place) -> Refusal {
+        guard case .file(_, .grants) = place else { return toldByTheStore(place) }
+        tell(
+            place.path, "it cannot be made: only a secret of an owner is granted",
+            "make the secret below owners/OWNER to give it to several algorithms")
+        return .denied
     }
 
     /// Opens a file that is always there, though it may have been unlinked.

@@ -24,7 +24,7 @@ extension AdminTree {
             throw .denied
         }
         guard mode.contains(.write) else { return try add(.text(text)) }
-        guard place.permissions & 0o200 != 0 else { throw .denied }
+        guard place.permissions & 0o200 != 0 else { throw toldByTheStore(place) }
         try refuse(appending: mode.contains(.append), to: place)
         let actor = actor(of: caller)
         let opener = actor.pid ?? 0
@@ -32,7 +32,7 @@ extension AdminTree {
         guard !again else { throw .stale }
         let writing = Writing(
             place: place, id: known?.facts?.id, actor: actor, opener: opener, node: node,
-            isReadable: mode.contains(.read))
+            isReadable: mode.contains(.read), users: FileUsers(opener: opener))
         // A value has no text, so it starts empty, whoever asks for what: no byte of the old one can be kept.
         if !mode.contains(.truncate) { try put(text, writing.buffer) }
         return try add(.writing(writing))
@@ -61,6 +61,12 @@ extension AdminTree {
             place.path, "nothing can be appended: a version is written whole",
             "write all of it: > instead of >>")
         throw .notSupported
+    }
+
+    /// - Returns: what is thrown to somebody who wants to write what only the store says.
+    func toldByTheStore(_ place: Place) -> Refusal {
+        tell(place.path, "it cannot be written: only the store says what is in it")
+        return .denied
     }
 
     func put(_ bytes: [UInt8], _ buffer: SecretBuffer) throws(Refusal) {

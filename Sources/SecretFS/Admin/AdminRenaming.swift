@@ -36,8 +36,8 @@ extension AdminTree {
         let known = try secretState(secret)
         if let file = SecretFile(rawValue: newName) {
             let place = Place.file(secret, file)
-            guard file.isWritable, has(file, secret, known) else { throw .denied }
-            guard replacing || state.withLock({ $0.hidden.contains(place) }) else { throw .exists }
+            guard file.isWritable, has(file, secret, known) else { throw cannotBeMade(place) }
+            guard replacing || state.withLock({ $0.isHidden(place) }) else { throw .exists }
             guard temporary.buffer.count <= file.maximumCount else { throw .tooLarge }
             try store(temporary.buffer, as: place, id: known.facts?.id, by: actor)
             drop(name, of: secret)

@@ -85,6 +85,14 @@ struct AdminState {
         }
     }
 
+    /// How often it is open for writing.
+    func opens(of node: NodeID) -> Int {
+        files.values.count { open in
+            guard case .writing(let other) = open else { return false }
+            return other.node == node
+        }
+    }
+
     var temporaryCount: Int { temporaries.values.reduce(0) { $0 + $1.count } }
 
     /// What was unlinked in `directory` is there again.
@@ -150,6 +158,7 @@ struct Writing: Sendable {
     let node: NodeID
     let isReadable: Bool
     let buffer = SecretBuffer()
+    var users: FileUsers
     /// Something was written that is in no version yet.
     var isChanged = false
     /// What went wrong: nothing of this open is stored any more, however often it is closed.

@@ -4,36 +4,6 @@ import Synchronization
 
 /// When what was written becomes a change of the store.
 extension AdminTree {
-    package func flush(_ handle: HandleID, by caller: Caller) throws(Refusal) {
-        guard case .writing(let writing) = state.withLock({ $0.files[handle] }),
-            writing.failure == nil, writing.isChanged
-        else { return try synchronize(handle) }
-        guard WriterProcess.wasKilled(thread(of: caller)) else {
-            // A shell closes duplicates, its children close what they inherited: the version is made when the
-            // process that opened the file closes it too.
-            guard !isStillOpen(writing) else { return }
-            return try synchronize(handle)
-        }
-        tell(
-            writing.place.path,
-            "the process that wrote it was killed before it closed it; nothing was changed",
-            "write it again")
-        fail(handle, writing, .damaged)
-        throw .damaged
-    }
-
-    /// Whether its opener has another descriptor of the open file. One that has the inode open several times (by
-    /// way of /proc/self/fd, say) is not asked: which open its descriptors are of, /proc does not tell.
-    private func isStillOpen(_ writing: Writing) -> Bool {
-        guard state.withLock({ $0.opens(of: writing.node, by: writing.opener) }) == 1 else { return false }
-        return WriterProcess.holds(writing.node.rawValue, process: writing.opener)
-    }
-
-    package func release(_ handle: HandleID) {
-        // A close that was not the last one answered 0 for it. What fails is in the log.
-        try? synchronize(handle)
-    }
-
     package func synchronize(_ handle: HandleID, by caller: Caller) throws(Refusal) {
         try synchronize(handle)
     }
@@ -48,7 +18,10 @@ extension AdminTree {
             fail(handle, writing, error)
             throw error
         }
-        update(handle) { $0.isChanged = false }
+        update(handle) { writing in
+            writing.isChanged = false
+            writing.users.store()
+        }
     }
 
     func update(_ handle: HandleID, _ change: (inout Writing) -> Void) {
@@ -76,7 +49,10 @@ extension AdminTree {
             return
         }
         let known = try content(of: place).secret
-        if let id, known?.facts?.id != id { throw .notFound }
+        if let id, known?.facts?.id != id {
+            tell(place.path, "it was deleted meanwhile; nothing was changed")
+            throw .notFound
+        }
         do throws(AdministrationError) {
             switch place {
             case .file(let secret, .value): try storeValue(buffer, of: secret, known, by: actor)
@@ -93,9 +69,30 @@ extension AdminTree {
             default: throw AdministrationError(.notPermitted, "it cannot be written")
             }
         } catch {
+            if error.reason == .missing { tellWhatIsMissing(place) }
             throw refused(error, at: place)
         }
         state.withLock { $0.show(place) }
+    }
+
+    /// Without the name that is missing: somebody may have written a value there.
+    private func tellWhatIsMissing(_ place: Place) {
+        guard case .file(let secret, let file) = place, let known = try? secretState(secret) else {
+            return tell(place.path, "it was deleted meanwhile; nothing was changed")
+        }
+        let isOfGrants: Bool =
+            switch (file, known) {
+            case (.grants, _): true
+            case (.value, .draft(let settings)): !settings.grants.isEmpty
+            default: false
+            }
+        guard isOfGrants else {
+            return tell(place.path, "it changed meanwhile; nothing was changed", "write it again")
+        }
+        tell(
+            Place.file(secret, .grants).path,
+            "a line names an algorithm or an owner that does not exist; nothing was changed",
+            "secretfs algorithm list")
     }
 
     private func text(of buffer: SecretBuffer) throws(AdministrationError) -> String {

@@ -5,7 +5,8 @@ import Synchronization
 /// Taking what programs write, in memory; it reaches the store when they close or synchronize the file.
 extension AdminTree {
     package func write(
-        _ bytes: RawSpan, to handle: HandleID, at offset: UInt64, appending: Bool
+        _ bytes: RawSpan, to handle: HandleID, at offset: UInt64, appending: Bool,
+        by caller: Caller
     ) throws(Refusal) {
         switch state.withLock({ $0.files[handle] }) {
         case .writing(let writing):
@@ -17,7 +18,7 @@ extension AdminTree {
                 fail(handle, writing, error)
                 throw error
             }
-            update(handle) { $0.isChanged = true }
+            try note(caller, wrote: handle, writing)
         case .temporary(let file, let mode):
             guard mode.contains(.write) else { throw .denied }
             // It became somebody's value already: what comes now would be lost without a word.
@@ -54,11 +55,9 @@ extension AdminTree {
         switch state.withLock({ $0.files[handle] }) {
         case .writing(let writing):
             try cut(writing.buffer, to: count)
+            try note(caller, wrote: handle, writing)
             // From the start again: what went wrong before is gone.
-            update(handle) { open in
-                open.isChanged = true
-                if count == 0 { open.failure = nil }
-            }
+            if count == 0 { update(handle) { $0.failure = nil } }
         case .temporary(let file, let mode) where mode.contains(.write): try cut(file.buffer, to: count)
         default: throw .invalid
         }

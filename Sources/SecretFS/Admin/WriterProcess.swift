@@ -7,8 +7,10 @@ enum WriterProcess {
     private static let exiting: UInt64 = 0x4
     /// O_PATH of asm-generic/fcntl.h: a descriptor that only names a file.
     private static let nameOnly: UInt64 = 0o10000000
-    /// More than any process is looked at for.
-    private static let maximumDescriptors = 4096
+    /// As many descriptors, or threads, of a process are looked at: less than a tenth of a second of work.
+    private static let maximumEntries = 16_384
+    /// As many processes above one are looked at.
+    private static let maximumDepth = 32
 
     /// The process of `thread`; 0 if it cannot be told (another pid namespace).
     static func process(of thread: Int32) -> Int32 {
@@ -17,38 +19,116 @@ enum WriterProcess {
             ?? 0
     }
 
-    /// Whether the process of `thread` is ending because a signal killed it: what it wrote may be half of what it
-    /// wanted to write. One that cannot be looked at counts as alive.
-    static func wasKilled(_ thread: Int32) -> Bool {
-        guard thread > 0, let status = read("/proc/\(thread)/stat") else { return false }
-        // proc(5): after the program's name in parentheses, which may hold anything, come fields 3 and on.
-        guard let end = status.lastIndex(of: UInt8(ascii: ")")) else { return false }
-        let fields = status[(end + 1)...].split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }
-        guard fields.count > 49, let flags = number(fields[6], radix: 10),
-            let code = number(fields[49], radix: 10)
-        else { return false }
-        // wait(2): the low seven bits are the signal.
-        return flags & exiting != 0 && code & 0x7F != 0
+    /// The processes that started `process`, from the next one on, and not beyond `last` or the first of the system.
+    static func ancestors(of process: Int32, until last: Int32) -> [Int32] {
+        var found: [Int32] = []
+        var child = process
+        while found.count < maximumDepth, let fields = statistics("/proc/\(child)/stat"),
+            let parent = number(fields[1], radix: 10).flatMap(Int32.init(exactly:)), parent > 1
+        {
+            found.append(parent)
+            guard parent != last else { break }
+            child = parent
+        }
+        return found
     }
 
-    /// Whether `process` has a descriptor of inode `number` that can be written to. One that cannot be looked at has none.
+    enum Life: Equatable {
+        case running
+        /// It has no descriptors any more; they are being closed for it. It ends by itself.
+        case ending
+        /// As `ending`, because of a signal: what it wrote may be half of what it wanted to write.
+        case killed
+        /// Gone, and everything that it had open is closed.
+        case ended
+    }
+
+    /// One that cannot be looked at counts as running.
+    static func life(of thread: Int32) -> Life {
+        thread > 0 ? life("/proc/\(thread)/stat") ?? .running : .running
+    }
+
+    private static func life(_ path: String) -> Life? {
+        guard let fields = statistics(path), let flags = number(fields[6], radix: 10) else { return nil }
+        if fields[0].first == UInt8(ascii: "Z") || fields[0].first == UInt8(ascii: "X") { return .ended }
+        guard flags & exiting != 0 else { return .running }
+        // wait(2): the low seven bits are the signal.
+        return (number(fields[49], radix: 10) ?? 0) & 0x7F != 0 ? .killed : .ending
+    }
+
+    /// The fields of a stat file from the third on, at least fifty (proc(5)).
+    private static func statistics(_ path: String) -> [ArraySlice<UInt8>]? {
+        // After the program's name in parentheses, which may hold anything.
+        guard let text = read(path), let end = text.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        let fields = text[(end + 1)...].split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }
+        return fields.count > 49 ? fields : nil
+    }
+
+    enum Holding: Equatable {
+        /// It has a descriptor that can be written to.
+        case held
+        /// It is ending: its descriptors do not show any more, and may not all be closed.
+        case ending
+        case released
+        /// It has more descriptors than are looked at.
+        case unknown
+    }
+
+    /// What `process` has of inode `number`. One that cannot be looked at has nothing.
     ///
     /// - Parameter number: unlike any of another file system.
-    static func holds(_ number: UInt64, process: Int32) -> Bool {
-        guard process > 0, let directory = unsafe opendir("/proc/\(process)/fdinfo") else { return false }
+    static func holding(_ number: UInt64, process: Int32) -> Holding {
+        guard process > 0 else { return .released }
+        let holding = descriptors(of: number, in: "/proc/\(process)/fdinfo")
+        guard holding == .released else { return holding }
+        // After its descriptors: none of a process that was running then are overlooked because it ends now.
+        guard life(of: process) != .running else { return .released }
+        return holdingOfThreads(number, process: process)
+    }
+
+    /// The first thread has none any more: it ended before the others, or all do.
+    private static func holdingOfThreads(_ number: UInt64, process: Int32) -> Holding {
+        let tasks = "/proc/\(process)/task"
+        guard let threads = numbers(in: tasks) else { return .unknown }
+        var isEnding = false
+        for thread in threads {
+            let holding = descriptors(of: number, in: "\(tasks)/\(thread)/fdinfo")
+            switch life("\(tasks)/\(thread)/stat") {
+            case .running: return holding
+            case .ending, .killed: isEnding = true
+            case .ended, nil: break
+            }
+        }
+        return isEnding ? .ending : .released
+    }
+
+    private static func descriptors(of inode: UInt64, in directory: String) -> Holding {
+        guard let descriptors = numbers(in: directory) else { return .unknown }
+        for descriptor in descriptors {
+            guard let facts = read("\(directory)/\(descriptor)"),
+                let found = field("ino:\t", in: facts), number(found, radix: 10) == inode
+            else { continue }
+            if isWritable(facts) { return .held }
+        }
+        return .released
+    }
+
+    /// The names in a directory of /proc that are numbers; none if it cannot be read.
+    ///
+    /// - Returns: nil if there are too many.
+    private static func numbers(in path: String) -> [UInt64]? {
+        guard let directory = unsafe opendir(path) else { return [] }
         defer { unsafe closedir(directory) }
-        for _ in 0..<maximumDescriptors {
-            guard let entry = unsafe readdir(directory) else { return false }
+        var found: [UInt64] = []
+        while let entry = unsafe readdir(directory) {
             let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
                 unsafe Array(bytes.prefix { $0 != 0 })
             }
-            guard let descriptor = Self.number(name[...], radix: 10),
-                let facts = read("/proc/\(process)/fdinfo/\(descriptor)"),
-                let inode = field("ino:\t", in: facts), Self.number(inode, radix: 10) == number
-            else { continue }
-            if isWritable(facts) { return true }
+            guard let number = number(name[...], radix: 10) else { continue }
+            guard found.count < maximumEntries else { return nil }
+            found.append(number)
         }
-        return false
+        return found
     }
 
     /// - Parameter facts: a fdinfo file, whose flags are octal (proc(5)).

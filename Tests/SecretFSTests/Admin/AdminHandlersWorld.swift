@@ -84,7 +84,7 @@ final class AdminHandlersWorld: AdminWorld {
         }
         for piece in pieces {
             try tree.write(
-                piece.bytes.span.bytes, to: handle, at: UInt64(piece.offset), appending: false)
+                piece.bytes.span.bytes, to: handle, at: UInt64(piece.offset), appending: false, by: caller)
         }
         try tree.flush(handle, by: caller)
     }

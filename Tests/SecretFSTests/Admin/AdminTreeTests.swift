@@ -42,7 +42,7 @@ import Testing
         try tree.open(tree.lookUp(name.utf8Span.span, in: directory()).id, for: mode, by: caller)
     }
     private func write(_ text: String, _ handle: HandleID, at offset: UInt64 = 0) throws(Refusal) {
-        try tree.write(Array(text.utf8).span.bytes, to: handle, at: offset, appending: false)
+        try tree.write(Array(text.utf8).span.bytes, to: handle, at: offset, appending: false, by: caller)
     }
     private func close(_ handle: HandleID) throws(Refusal) {
         defer { tree.close(handle) }
