@@ -88,12 +88,3 @@ extension SecretStore {
         return .other
     }
 }
-
-extension StoreError {
-    fileprivate var isDamage: Bool {
-        switch self {
-        case .damaged, .unknownKey, .newerFormat: true
-        default: false
-        }
-    }
-}
