@@ -47,7 +47,7 @@ def log(store) -> str:
 # In force when the command returns
 
 
-# > A change is in force when the command that makes it returns. — docs/SEMANTICS.md#changes-from-elsewhere
+# > A change is in force when the command that makes it returns: no later `open` is answered by what was before. — docs/SEMANTICS.md#changes-from-elsewhere
 @needs_root
 def test_no_open_succeeds_after_the_command_that_forbids_it(store):
     store.create("K", b"value")
@@ -80,7 +80,7 @@ def test_every_command_that_changes_what_is_shown_waits(store):
     assert refusal(mount / "OWN") == errno.ENOENT
 
 
-# > what the admin mount changes, when its `close`, `unlink`, `rmdir` or `rename` returns — docs/SEMANTICS.md#changes-from-elsewhere
+# > What the admin mount changes is in force when its `close`, `fsync`, `unlink`, `rmdir`, `mkdir` or `rename` returns. — docs/SEMANTICS.md#changes-from-elsewhere
 @needs_root
 def test_no_open_succeeds_after_the_admin_mount_took_back_a_grant(admin):
     store = admin.store
@@ -138,7 +138,7 @@ def long_rule() -> list[str]:
     return [word for number in range(60) for word in ("--cgroup", f"/system.slice/{number:0200}")]
 
 
-# > What an algorithm may see now cannot be read: nothing of it is opened — docs/SEMANTICS.md#what-cannot-be-read
+# > nothing of it is opened, since what it showed before may be what was just forbidden: `EIO`. — docs/SEMANTICS.md#what-cannot-be-read
 @needs_root
 def test_a_rule_that_cannot_be_read_opens_nothing_and_holds_as_soon_as_it_can_be_read(starved):
     store, mount, starve = starved
@@ -180,7 +180,7 @@ def damaged(store, key: str):
         database.execute(put, (before, key.encode()))
 
 
-# > If the record of one secret does not open, that secret does not open … the others do — docs/SEMANTICS.md#what-cannot-be-read
+# > It goes on hiding secrets of its name; the others do open. — docs/SEMANTICS.md#what-cannot-be-read
 def test_damage_of_one_secret_is_none_of_the_others(store):
     store.create("A", b"1")
     store.create("B", b"2", "--delivery", "file")

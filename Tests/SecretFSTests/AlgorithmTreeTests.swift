@@ -179,7 +179,7 @@ import Testing
             try tree.attributes(of: .root, handle: nil).modified > root, "what goes has no time of its own")
     }
 
-    /// > nothing of it is opened: `EIO`. Open files stay — docs/SEMANTICS.md#what-cannot-be-read
+    /// > Names and sizes stay listed, and open files stay open. — docs/SEMANTICS.md#what-cannot-be-read
     @Test(arguments: ["A", ".environ"])
     func `a tree that is withheld opens nothing until it is shown again, even the same`(_ name: String) throws
     {

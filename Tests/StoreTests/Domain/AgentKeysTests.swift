@@ -92,7 +92,9 @@ import Testing
             // And a record of the destroyed key is none to the agent.
             try storage.commit(
                 Transaction(then: [.put(Keys.secret(EnvironmentName("A"), of: home()), sealedByOld)]))
-            #expect(throws: StoreError.self) { try agent.view(of: algorithm()) }
+            let entry = try #require(try agent.view(of: algorithm()).entries.first)
+            #expect(entry.isUnreadable)
+            #expect(throws: OpenError.damaged) { try entry.bytes() }
         }
     }
 

@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    /// > neither what it was nor what it hides — docs/SEMANTICS.md#what-cannot-be-read
+    /// > It goes on hiding secrets of its name; the others do open. — docs/SEMANTICS.md#what-cannot-be-read
     @Test func `a secret whose record does not open is there and opens nothing, and hides others`() throws {
         try withSecretStore { store, _ in
             try store.createAlgorithm(algorithm())
