@@ -91,7 +91,9 @@ extension AlgorithmTree {
         case .retired, .generation: return nil
         }
         guard case .failure(let refusal) = result else {
-            if gate.withheldCount > 0 { event.detail = "\(gate.withheldCount) not for this caller, or expired" }
+            if gate.withheldCount > 0 {
+                event.detail = "\(gate.withheldCount) not for this caller, or expired"
+            }
             return event
         }
         event.outcome = refusal == .denied ? .denied : .failed

@@ -2,8 +2,8 @@ import CLinux
 import FoundationEssentials
 import Fuse
 import Glibc
-import Secrets
 import Logging
+import Secrets
 import Store
 
 /// The agent's second socket, which every user of the machine may connect to. In a folder that only the agent's user can

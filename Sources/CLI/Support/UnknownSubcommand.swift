@@ -52,15 +52,15 @@ struct UnknownSubcommand {
 /// How many characters must be changed, added or taken away to make one of the other (Levenshtein).
 func distance(from first: String, to second: String) -> Int {
     let second = Array(second)
-    var row = Array(0...second.count)
+    var costs = Array(0...second.count)
     for (index, character) in first.prefix(64).enumerated() {
-        var diagonal = row[0]
-        row[0] = index + 1
+        var diagonal = costs[0]
+        costs[0] = index + 1
         for other in second.indices {
             let replaced = diagonal + (character == second[other] ? 0 : 1)
-            diagonal = row[other + 1]
-            row[other + 1] = min(replaced, row[other] + 1, diagonal + 1)
+            diagonal = costs[other + 1]
+            costs[other + 1] = min(replaced, costs[other] + 1, diagonal + 1)
         }
     }
-    return row[second.count]
+    return costs[second.count]
 }
