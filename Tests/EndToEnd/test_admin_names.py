@@ -89,7 +89,7 @@ def test_a_grant_to_nobody_is_refused_with_its_reason(admin):
     other = admin.root / "owners/nlp/OTHER"
     other.mkdir()
     (other / "grants").write_text("nlp/Planted7f3a\n")
-    descriptor = os.open(other / "value", os.O_WRONLY)
+    descriptor = os.open(other / "value", os.O_WRONLY | os.O_CREAT)
     os.write(descriptor, b"x")
     fails(errno.ENOENT, lambda: os.close(descriptor))
     assert admin.log.count(reason.replace("SHARED_TOKEN", "OTHER")) == 1 and "Planted7f3a" not in admin.log
