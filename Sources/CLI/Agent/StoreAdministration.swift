@@ -67,7 +67,7 @@ struct StoreAdministration: Administration {
 
     /// Nothing that shows it waits for the thread of an admin mount: notices and ends of mounts are only posted there.
     private func waitUntilShown() {
-        guard let revision = store.newestCommit, !follower.show(upTo: revision) else { return }
+        guard let revision = store.commits.newest, !follower.show(upTo: revision) else { return }
         log.warning("a change by the admin mount is made, and mounts do not show it yet")
     }
 

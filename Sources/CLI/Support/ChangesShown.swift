@@ -5,16 +5,17 @@ import Synchronization
 /// for all commands: whatever stores they opened, and whatever they committed.
 enum ChangesShown {
     private static let seconds = 2
-    private static let opened = Mutex<[(store: SecretStore, state: StateDirectory)]>([])
+    private static let expected = Mutex<[(commits: Commits, state: StateDirectory)]>([])
 
+    /// Does not keep the store, which is closed, and its log moved into its file, when the command lets go of it.
     static func expect(of store: SecretStore, in state: StateDirectory) {
-        opened.withLock { $0.append((store, state)) }
+        expected.withLock { $0.append((store.commits, state)) }
     }
 
     /// Waits until the agents of the stores that were changed show it. The changes are made in any case.
     static func wait() {
-        for (store, state) in opened.withLock({ $0 }) {
-            guard let revision = store.newestCommit else { continue }
+        for (commits, state) in expected.withLock({ $0 }) {
+            guard let revision = commits.newest else { continue }
             do throws(Failure) {
                 try AgentClient(state: state).waitUntilShown(revision, seconds: seconds)
             } catch {

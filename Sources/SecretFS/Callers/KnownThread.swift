@@ -55,6 +55,7 @@ final class KnownThread: Sendable {
 private final class CgroupWatch: Sendable {
     /// What `/proc/PID/cgroup` said.
     let text: [UInt8]
+    /// Of that file; -1 where the number is enough.
     private let file: Int32
     private let descriptor: Int32
     /// 0: not known.
@@ -65,18 +66,18 @@ private final class CgroupWatch: Sendable {
         let before = linux_cgroup_number(descriptor)
         do throws(CallerUnknown) {
             text = try files.read("cgroup", upTo: 65_536)
-            file = try files.open("cgroup")
+            // A number of another cgroup than the text's would hide the change for ever.
+            number = linux_cgroup_number(descriptor) == before ? before : 0
+            file = number == 0 ? try files.open("cgroup") : -1
         } catch {
             if descriptor >= 0 { close(descriptor) }
             throw error
         }
-        // A number of another cgroup than the text's would hide the change for ever.
-        number = linux_cgroup_number(descriptor) == before ? before : 0
         self.descriptor = descriptor
     }
 
     deinit {
-        close(file)
+        if file >= 0 { close(file) }
         if descriptor >= 0 { close(descriptor) }
     }
 

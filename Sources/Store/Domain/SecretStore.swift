@@ -12,7 +12,8 @@ package final class SecretStore: Sendable {
     let keyholder: Keyholder
     package let audit: AuditLog
     private let changesTrail: Mutex<any AuditTrail>
-    private let committed = Mutex<Revision?>(nil)
+    /// Outlives the store where somebody asks later.
+    package let commits = Commits()
 
     init(storage: any Storage, keyholder: Keyholder, audit: AuditLog) {
         self.storage = storage
@@ -24,10 +25,6 @@ package final class SecretStore: Sendable {
     /// Where changes are recorded before they are made: the audit log, until another way to it is named.
     package var trail: any AuditTrail { changesTrail.withLock { $0 } }
     package func record(through trail: any AuditTrail) { changesTrail.withLock { $0 = trail } }
-
-    /// The newest revision that changes through this object made; nil if there were none.
-    package var newestCommit: Revision? { committed.withLock { $0 } }
-    func noteCommit(_ revision: Revision) { committed.withLock { $0 = max($0 ?? revision, revision) } }
 
     // MARK: Reading
 
@@ -192,4 +189,13 @@ package final class SecretStore: Sendable {
         throw .lostRace(what)
     }
     private static let maximumAttempts = 100
+}
+
+/// What was committed through one store.
+package final class Commits: Sendable {
+    private let revision = Mutex<Revision?>(nil)
+
+    /// The newest revision that changes made; nil if there were none.
+    package var newest: Revision? { revision.withLock { $0 } }
+    func note(_ new: Revision) { revision.withLock { $0 = max($0 ?? new, new) } }
 }

@@ -91,7 +91,7 @@ extension SecretStore {
     /// - Throws: `.storage(.conflict)`, naming the keyring if the data keys have changed: see `retrying`.
     func put(if conditions: [Transaction.Condition], then changes: [Transaction.Change]) throws(StoreError) {
         let keys = try keyCondition(for: changes)
-        noteCommit(
+        commits.note(
             try storing { () throws(StorageError) in
                 try storage.commit(Transaction(if: [keys] + conditions, then: changes))
             })
