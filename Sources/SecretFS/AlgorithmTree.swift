@@ -66,6 +66,9 @@ package final class AlgorithmTree: FileTree {
     package func withhold() { state.withLock { $0.isWithheld = true } }
     package var isWithheld: Bool { state.withLock { $0.isWithheld } }
 
+    /// Opens and reads nothing any more, whoever holds the mount up.
+    package func end() { state.withLock { $0.isEnded = true } }
+
     // MARK: Names
 
     package func lookUp(_ name: Span<UInt8>, in directory: NodeID) throws(Refusal) -> Node {
@@ -91,9 +94,10 @@ package final class AlgorithmTree: FileTree {
     package func read(
         _ handle: HandleID, at offset: UInt64, count: Int, _ answer: (RawSpan) -> Void
     ) throws(Refusal) {
-        let file = state.withLock { state in
-            state.files.file(handle, readAt: offset, of: state.view.generation)
+        let (file, isEnded) = state.withLock { state in
+            (state.files.file(handle, readAt: offset, of: state.view.generation), state.isEnded)
         }
+        guard !isEnded else { throw .denied }
         switch file {
         case .pinned(let value, _):
             value.withBytes { bytes in answer(bytes.extracting(window(offset, count, of: bytes.byteCount))) }

@@ -44,7 +44,7 @@ extension AlgorithmTree {
     private func begin(_ id: NodeID, by caller: Caller) throws(Refusal) -> AuditedOpen {
         if id == .root { throw .isDirectory }
         let (content, isWithheld) = state.withLock { state in
-            (state.contentToOpen(id, by: caller.thread), state.isWithheld)
+            (state.contentToOpen(id, by: caller.thread), state.isWithheld || state.isEnded)
         }
         guard let content else { throw .stale }
         // A number of another process namespace is somebody else's in ours.

@@ -25,12 +25,23 @@ extension AlgorithmTree {
         }
     }
 
+    /// Nothing where the mount is a listed user's: they may keep a request of theirs unanswered, and with it the
+    /// directory's lock, on which the thread that tells the kernel to forget a name would then wait for ever. What the
+    /// kernel does not keep, it need not be told to forget.
+    private func limited(_ node: Node) -> Node {
+        guard user != nil else { return node }
+        var node = node
+        (node.nameValidity, node.attributeValidity) = (0, 0)
+        return node
+    }
+
     func rootNode() -> Node {
         let modified = state.withLock { $0.view.modified }
-        return Node(
-            id: .root, kind: .directory, permissions: attributes.directoryMode, uid: attributes.uid,
-            gid: attributes.gid, size: 0, modified: (modified.seconds, modified.nanoseconds),
-            nameValidity: Self.untilInvalidated, attributeValidity: Self.untilInvalidated)
+        return limited(
+            Node(
+                id: .root, kind: .directory, permissions: attributes.directoryMode, uid: attributes.uid,
+                gid: attributes.gid, size: 0, modified: (modified.seconds, modified.nanoseconds),
+                nameValidity: Self.untilInvalidated, attributeValidity: Self.untilInvalidated))
     }
 
     /// Until its end, if it has one.
@@ -47,10 +58,11 @@ extension AlgorithmTree {
         _ id: NodeID, size: Int, modified: Timestamp, nameValidity: Double = untilInvalidated,
         attributeValidity: Double
     ) -> Node {
-        Node(
-            id: id, kind: .file, permissions: attributes.fileMode, uid: attributes.uid, gid: attributes.gid,
-            size: UInt64(size), modified: (modified.seconds, modified.nanoseconds),
-            nameValidity: nameValidity, attributeValidity: attributeValidity)
+        limited(
+            Node(
+                id: id, kind: .file, permissions: attributes.fileMode, uid: attributes.uid,
+                gid: attributes.gid, size: UInt64(size), modified: (modified.seconds, modified.nanoseconds),
+                nameValidity: nameValidity, attributeValidity: attributeValidity))
     }
 }
 

@@ -70,6 +70,8 @@ struct TreeState {
     var files = OpenFiles()
     /// Whether there is a newer view that could not be read: nothing is opened until there is one again.
     var isWithheld = false
+    /// For ever.
+    var isEnded = false
 
     init(_ view: AlgorithmView) {
         self.view = view

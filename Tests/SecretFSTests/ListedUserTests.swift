@@ -71,6 +71,25 @@ private func rights(_ uids: [UInt32], gid: UInt32 = 50) -> CallerIdentity.Rights
         }
     }
 
+    @Test func `after its end nothing is opened or read, also what is open`() throws {
+        let tree = try tree([.plain("A", [65])])
+        let handle = try tree.open(tree.lookUp("A").id, by: Caller(uid: 1000, gid: 0, thread: 1))
+        try tree.read(handle, at: 0, count: 9) { #expect($0.byteCount == 1) }
+        tree.end()
+        _ = tree.publish(.of([try .plain("A", [66])], generation: 9))
+        #expect(!opens("A", tree, uid: 1000, thread: 1) && !opens(".environ", tree, uid: 1000, thread: 1))
+        #expect(throws: Refusal.denied) { try tree.read(handle, at: 0, count: 9) { _ in } }
+    }
+
+    /// Who holds up a request of theirs must hold up nothing of the agent: see `AlgorithmTree.limited`.
+    @Test func `the kernel is told to keep nothing`() throws {
+        let tree = try tree([.plain("A", [65])])
+        let nodes = try [
+            tree.lookUp("A"), tree.lookUp(".environ"), tree.attributes(of: .root, handle: nil),
+        ]
+        #expect(nodes.allSatisfy { $0.nameValidity == 0 && $0.attributeValidity == 0 })
+    }
+
     @Test func `rules go by what /proc says of user and group`() throws {
         let forUser = CallerRule(uids: [1000], gids: [50])
         let tree = try tree([
@@ -116,7 +135,11 @@ private func rights(_ uids: [UInt32], gid: UInt32 = 50) -> CallerIdentity.Rights
 }
 
 @Suite struct `In the admin mount of a listed administrator` {
+    private final class Listed: Sendable {
+        let isSo = Mutex(true)
+    }
     private let store = MemoryAdministration()
+    private let listed = Listed()
     private let tree: AdminTree
     private let callers = KnownRights([
         1: rights([1000, 1000, 1000, 1000]), 2: rights([1001, 1001, 1001, 1001]),
@@ -125,7 +148,8 @@ private func rights(_ uids: [UInt32], gid: UInt32 = 50) -> CallerIdentity.Rights
 
     init() throws {
         tree = AdminTree(
-            store, uid: 1000, gid: 1000, knowsThreads: true, onlyFor: 1000, callers: callers
+            store, uid: 1000, gid: 1000, knowsThreads: true, onlyFor: 1000,
+            whileListed: { [listed] in listed.isSo.withLock { $0 } }, callers: callers
         ) { _ in }
         try store.carryOut(
             .createAlgorithm(try AlgorithmName("nlp/Summarizer")), by: AuditActor(uid: 0))
@@ -163,6 +187,22 @@ private func rights(_ uids: [UInt32], gid: UInt32 = 50) -> CallerIdentity.Rights
             { try tree.removeFile("name".utf8Span.span, in: secret, by: caller) },
             { try tree.removeDirectory("KEY".utf8Span.span, in: home, by: caller) },
         ]
+    }
+
+    @Test func `who is listed no more does nothing, also with what is open`() throws {
+        let administrator = Caller(uid: 0, gid: 0, thread: 1)
+        _ = try tree.makeDirectory(
+            "KEY".utf8Span.span, in: find("algorithms/nlp/Summarizer"), by: administrator)
+        let value = try tree.open(
+            try find("algorithms/nlp/Summarizer/KEY/value"), for: .write, by: administrator)
+        let bytes: [UInt8] = [65]
+        try tree.write(bytes.span.bytes, to: value, at: 0, appending: false, by: administrator)
+        listed.isSo.withLock { $0 = false }
+        #expect(throws: Refusal.denied) { try tree.synchronize(value, by: administrator) }
+        for request in try everything(by: administrator) {
+            #expect(throws: Refusal.denied) { try request() }
+        }
+        #expect(store.contents.withLock { $0.secrets.isEmpty })
     }
 
     @Test func `nobody else does anything, and each try is recorded`() throws {

@@ -59,13 +59,17 @@ final class AdminMounts: Sendable {
         _ request: AdminServeRequest, by actor: AuditActor, on descriptor: OwnedDescriptor,
         keeper: OwnedDescriptor?, for user: UInt32? = nil
     ) throws {
+        if let user {
+            try state.withLock { try Self.checkRoom(for: user, $0.mounts.values.compactMap(\.user)) }
+        }
         try trail.record([
             AuditEvent(.mount, by: actor, detail: "for administration: \(request.mountPoint)")
         ])
         let knowsThreads = request.processNamespace != nil && request.processNamespace == processNamespace
         let tree = AdminTree(
             administration, uid: request.uid, gid: request.gid, knowsThreads: knowsThreads,
-            onlyFor: user, callers: callers, onProblem: Self.reporter(to: log))
+            onlyFor: user, whileListed: { [store] in Self.isListed(user, store) }, callers: callers,
+            onProblem: Self.reporter(to: log))
         // Under the lock, so that a mount that ends at once is in the table before it is taken out.
         try state.withLock { state in
             guard !state.isClosed else {
@@ -102,6 +106,12 @@ final class AdminMounts: Sendable {
             if let remedy = problem.remedy { metadata["remedy"] = "\(remedy)" }
             log.warning("a change by the admin mount was refused", metadata: metadata)
         }
+    }
+
+    /// Read anew: a mount that is being made while its user is taken off the list must not outlive that.
+    private static func isListed(_ user: UInt32?, _ store: SecretStore) -> Bool {
+        guard let user else { return true }
+        return ListedUsers.allow(user, (try? store.administrators()) ?? UserList())
     }
 
     private static func checkRoom(for user: UInt32, _ users: [UInt32]) throws(Failure) {

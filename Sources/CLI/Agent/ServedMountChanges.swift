@@ -74,6 +74,8 @@ extension ServedMounts {
         endMounts(of: name, allowed: view.mounters)
         for mount in mounts(of: name) {
             let stale = mount.tree.publish(view)
+            // Its kernel keeps nothing: see `AlgorithmTree.limited`.
+            guard mount.user == nil else { continue }
             for name in stale { mount.session.invalidate(name: name.name, in: .root) }
             // The directory's time. Its attributes are kept by the kernel too: every open looks at its mode.
             if !stale.isEmpty { mount.session.invalidate(.root, data: false) }
@@ -86,7 +88,10 @@ extension ServedMounts {
             mount.user.map { !ListedUsers.allow($0, allowed) } ?? false
         }
         guard !ended.isEmpty else { return }
-        for mount in ended { loop.remove(mount.session) }
+        for mount in ended {
+            mount.tree.end()
+            loop.remove(mount.session)
+        }
         ListedUsers.detach(ended.map { (uid: $0.request.uid, point: $0.request.mountPoint) })
     }
 

@@ -91,9 +91,12 @@ final class ServedMounts: Sendable {
                 "a file cannot be opened",
                 metadata: ["algorithm": "\(name)", "file": "\(file)", "reason": "\(refusal)"])
         }
+        if let user { try state.withLock { try $0.checkRoom(for: user) } }
         try trail.record([
             AuditEvent(.mount, by: actor, home: .algorithm(name), detail: request.mountPoint)
         ])
+        // Nothing is opened before the state of now is read below: the user may have been taken off the list meanwhile.
+        if user != nil { tree.withhold() }
         try add(descriptor, keeper, tree, request, name, user)
         log.info(
             "mounted", metadata: ["algorithm": "\(name)", "mount-point": "\(printable(request.mountPoint))"])

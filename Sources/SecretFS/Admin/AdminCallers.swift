@@ -26,6 +26,7 @@ extension AdminTree {
     /// - Throws: `.denied`, which is recorded.
     func admit(_ caller: Caller) throws(Refusal) {
         guard let user else { return }
+        guard isListed() else { throw .denied }
         let identity = identity(of: caller)
         guard identity?.rights?.areAll(of: user) != true else { return }
         var actor = AuditActor(

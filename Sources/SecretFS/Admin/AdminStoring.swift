@@ -12,7 +12,8 @@ extension AdminTree {
         guard case .writing(let writing) = state.withLock({ $0.files[handle] }) else { return }
         if let failure = writing.failure { throw failure }
         guard writing.isChanged else { return }
-        do {
+        do throws(Refusal) {
+            guard isListed() else { throw .denied }
             try store(writing.buffer, as: writing.place, id: writing.id, by: writing.actor)
         } catch {
             fail(handle, writing, error)

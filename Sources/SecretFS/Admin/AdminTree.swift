@@ -18,6 +18,8 @@ package final class AdminTree: WritableTree {
     private let onProblem: @Sendable (Problem) -> Void
     let knowsThreads: Bool
     let user: UInt32?
+    /// Whether that user is still listed, asked before each use and each change.
+    let isListed: @Sendable () -> Bool
     let callers: any CallerResolver
     private let began = Timestamp.now()
     let store: any Administration
@@ -31,7 +33,8 @@ package final class AdminTree: WritableTree {
     ///   - onProblem: told of each change that is refused for a reason that an errno cannot tell.
     package init(
         _ store: any Administration, uid: UInt32, gid: UInt32, knowsThreads: Bool,
-        onlyFor user: UInt32? = nil, callers: any CallerResolver = NoCallerResolver(),
+        onlyFor user: UInt32? = nil, whileListed isListed: @escaping @Sendable () -> Bool = { true },
+        callers: any CallerResolver = NoCallerResolver(),
         onProblem: @escaping @Sendable (Problem) -> Void
     ) {
         self.store = store
@@ -39,6 +42,7 @@ package final class AdminTree: WritableTree {
         self.gid = gid
         self.knowsThreads = knowsThreads
         self.user = user
+        self.isListed = isListed
         self.callers = callers
         self.onProblem = onProblem
     }
