@@ -88,8 +88,8 @@ struct CallerGate {
         actor.uid = identity.uid
         actor.gid = identity.gid
         actor.pid = identity.process
-        actor.executable = identity.executable.map { String(decoding: $0.path, as: UTF8.self) }
-        actor.cgroup = identity.cgroup.map { String(decoding: $0, as: UTF8.self) }
+        actor.executable = identity.executable?.path.text
+        actor.cgroup = identity.cgroup?.text
         return actor
     }
 

@@ -7,7 +7,7 @@ package struct CallerIdentity: Hashable, Sendable {
     package var process: Int32?
     package var executable: Executable?
     /// The path in the cgroup v2 hierarchy as this process sees it; `/..` at its start: outside of what it sees.
-    package var cgroup: [UInt8]?
+    package var cgroup: ProcessPath?
     /// Whose rights the thread has, as this process's user namespace numbers them.
     package var rights: Rights?
 
@@ -30,17 +30,17 @@ package struct CallerIdentity: Hashable, Sendable {
         package func areAll(of uid: UInt32) -> Bool { uids.count == 4 && uids.allSatisfy { $0 == uid } }
     }
 
-    /// The program file that the process runs. Bytes, because a file name is.
+    /// The program file that the process runs.
     package struct Executable: Hashable, Sendable {
         /// As `/proc/PID/exe` has it: in the process's own mount namespace, and with ` (deleted)` at its end if it
         /// has gone.
-        package let path: [UInt8]
+        package let path: ProcessPath
         /// Whether it is the file that this machine has under that path. Only known for paths that were asked for.
         package var isOurs: Bool
         /// 32 bytes; nil if it was not asked for, or cannot be told.
         package var sha256: [UInt8]?
 
-        package init(path: [UInt8], isOurs: Bool = false, sha256: [UInt8]? = nil) {
+        package init(path: ProcessPath, isOurs: Bool = false, sha256: [UInt8]? = nil) {
             self.path = path
             self.isOurs = isOurs
             self.sha256 = sha256
@@ -48,7 +48,8 @@ package struct CallerIdentity: Hashable, Sendable {
     }
 
     package init(
-        uid: UInt32, gid: UInt32, process: Int32? = nil, executable: Executable? = nil, cgroup: [UInt8]? = nil
+        uid: UInt32, gid: UInt32, process: Int32? = nil, executable: Executable? = nil,
+        cgroup: ProcessPath? = nil
     ) {
         self.uid = uid
         self.gid = gid

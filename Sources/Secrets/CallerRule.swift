@@ -79,7 +79,7 @@ extension CallerRule {
         if !executables.isEmpty, !executables.contains(where: { $0.matches(caller.executable) }) {
             kinds.append(.executable)
         }
-        if !cgroups.isEmpty, !cgroups.contains(where: { Self.isCgroup(caller.cgroup, in: $0) }) {
+        if !cgroups.isEmpty, !cgroups.contains(where: { Self.isCgroup(caller.cgroup?.bytes, in: $0) }) {
             kinds.append(.cgroup)
         }
         return kinds
@@ -124,7 +124,7 @@ extension CallerRule.Executable {
     /// Whether `executable` is this program file: with a hash, by path and content; without, it must be the very file
     /// that this machine has under the path. In another mount namespace anything can be bound over it.
     func matches(_ executable: CallerIdentity.Executable?) -> Bool {
-        guard let executable, executable.path.elementsEqual(path.utf8) else { return false }
+        guard let executable, executable.path.bytes.elementsEqual(path.utf8) else { return false }
         guard let sha256 else { return executable.isOurs }
         return executable.sha256 == sha256
     }

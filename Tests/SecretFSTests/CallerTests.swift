@@ -20,7 +20,7 @@ final class KnownCallers: CallerResolver {
         asked.withLock { $0 += 1 }
         guard let path = programs[thread] else { throw CallerUnknown("a test's stranger") }
         return CallerIdentity(
-            uid: uid, gid: gid, executable: .init(path: Array(path.utf8), isOurs: true))
+            uid: uid, gid: gid, executable: .init(path: ProcessPath(Array(path.utf8)), isOurs: true))
     }
 }
 

@@ -57,7 +57,7 @@ import Testing
         thread.join()
         let caller = try #require(found.withLock { $0 })
         #expect(caller.process == getpid() && caller.uid == 1 && caller.gid == 2)
-        #expect(caller.executable?.path == Array(own.utf8) && caller.executable?.isOurs == true)
+        #expect(caller.executable?.path.bytes == Array(own.utf8) && caller.executable?.isOurs == true)
     }
 
     @Test func `opens no program that no rule names`() throws {

@@ -61,9 +61,9 @@ private struct Meaning {
                 uid: UInt32(uid), gid: UInt32(gid), process: nil,
                 executable: path.map {
                     .init(
-                        path: Array($0.utf8), isOurs: isOurs,
+                        path: ProcessPath(Array($0.utf8)), isOurs: isOurs,
                         sha256: hash.map { Array(repeating: $0, count: 32) })
-                }, cgroup: group.map { Array($0.utf8) })
+                }, cgroup: group.map { ProcessPath(Array($0.utf8)) })
             let expected = Meaning(rule: rule).allows(
                 uid: uid, gid: gid, program: path.map { ($0, isOurs, hash) }, group: group)
             #expect(rule.allows(caller) == expected, "\(rule) \(caller)")
@@ -95,11 +95,12 @@ private struct Meaning {
         let rule = CallerRule(executables: [.init(path: composed, sha256: nil)])
         #expect(rule != CallerRule(executables: [.init(path: decomposed, sha256: nil)]))
         let caller = CallerIdentity(
-            uid: 0, gid: 0, executable: .init(path: Array(decomposed.utf8), isOurs: true))
+            uid: 0, gid: 0, executable: .init(path: ProcessPath(Array(decomposed.utf8)), isOurs: true))
         #expect(!rule.allows(caller))
         #expect(CallerRule(cgroups: [composed]) != CallerRule(cgroups: [decomposed]))
         #expect(
-            !CallerRule(cgroups: [composed]).allows(.init(uid: 0, gid: 0, cgroup: Array(decomposed.utf8))))
+            !CallerRule(cgroups: [composed]).allows(
+                .init(uid: 0, gid: 0, cgroup: ProcessPath(Array(decomposed.utf8)))))
     }
 
     @Test func `a cgroup's name that looks like another is another`() {

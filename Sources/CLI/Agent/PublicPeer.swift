@@ -34,8 +34,8 @@ struct PublicPeer {
         uid = peer.uid
         gid = peer.gid
         var actor = AuditActor(uid: peer.uid, gid: peer.gid, pid: identity.process)
-        actor.executable = identity.executable.map { String(decoding: $0.path, as: UTF8.self) }
-        actor.cgroup = identity.cgroup.map { String(decoding: $0, as: UTF8.self) }
+        actor.executable = identity.executable?.path.text
+        actor.cgroup = identity.cgroup?.text
         self.actor = actor
     }
 

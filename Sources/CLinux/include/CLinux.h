@@ -15,3 +15,4 @@
 
 #include "CLinuxMount.h"
 #include "CLinuxFiles.h"
+#include "CLinuxProcessors.h"

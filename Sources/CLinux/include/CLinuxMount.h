@@ -128,7 +128,10 @@ static inline ssize_t linux_receive_descriptors(
 
 // Session: no request is shorter; sizeof(struct fuse_in_header) of <linux/fuse.h>, which Swift's Glibc module
 // does not get on with.
-enum { linux_fuse_shortest_request = 40 };
+enum { linux_fuse_shortest_request = 40, linux_fuse_open = 14 };
+
+// Session: how each request begins (fuse_in_header, linux/fuse.h). `thread` is 0 where the kernel does not tell.
+struct linux_fuse_head { uint32_t count, operation; uint64_t unique, node; uint32_t uid, gid, thread, more; };
 
 // Macros of device numbers. FUSE has 10:229 (Documentation/admin-guide/devices.txt).
 static inline int linux_is_fuse_device(int descriptor) {

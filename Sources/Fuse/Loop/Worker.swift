@@ -72,7 +72,8 @@ final class Worker: Sendable {
     }
 }
 
-/// How long a worker that has answered a request keeps asking for the next one before it sleeps.
+/// How long a worker that has answered a request keeps asking for the next one before it sleeps, while its caller is on
+/// another processor (`Nearness`).
 ///
 /// The next request of the same caller (LOOKUP, OPEN, READ, RELEASE) comes within microseconds, and waking a
 /// sleeping processor costs more than all the work. An idle worker does not spin.

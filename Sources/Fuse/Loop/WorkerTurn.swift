@@ -21,6 +21,7 @@ struct WorkerTurn: ~Copyable {
     /// How many sessions of `served` have a deadline.
     private var retiring = 0
     private var ready = ReadyList()
+    private var nearness: Nearness
 
     /// How long a session that is over waits for a notice of its own that the kernel holds back.
     static let grace: UInt64 = 2_000_000_000
@@ -34,11 +35,13 @@ struct WorkerTurn: ~Copyable {
     init(_ worker: Worker, _ buffer: RequestBuffer) {
         self.worker = worker
         self.buffer = buffer
+        nearness = Nearness(isPossible: worker.spin.nanoseconds > 0)
     }
 
     mutating func run() {
         while !(isStopping && served.isEmpty) {
-            look(timeout: retiring == 0 ? -1 : 50)
+            look(timeout: nearness.isPinned ? Nearness.pinned : retiring == 0 ? -1 : 50)
+            if nearness.isPinned, ready.count == 0 { nearness.rest() }
             spin()
             if retiring > 0 { abandonLate() }
         }
@@ -68,10 +71,17 @@ struct WorkerTurn: ~Copyable {
 
     /// Whether a request was waiting.
     private mutating func answerOne(_ session: Session) -> Bool {
-        switch session.serveOne(buffer) {
-        case .answered:
+        switch session.receive(into: buffer) {
+        case .request(let count, let thread, let opens):
+            nearness.meet(thread, opens: opens)
+            if let end = session.answer(count, in: buffer) {
+                finish(session, end)
+                return false
+            }
+            nearness.hasAnswered(thread)
             hot = session
             return true
+        case .nothing: return true
         case .idle: return false
         case .ended(let end):
             finish(session, end)
@@ -79,14 +89,15 @@ struct WorkerTurn: ~Copyable {
         }
     }
 
-    /// Keeps asking the hot session for its next request, and looks at the others in between.
+    /// Keeps asking the hot session for its next request, and looks at the others in between, while its caller is on
+    /// another processor.
     private mutating func spin() {
-        guard worker.spin.nanoseconds > 0 else { return }
+        guard nearness.isApart else { return }
         var now = linux_monotonic_nanoseconds()
         var deadline = now + worker.spin.nanoseconds
         var nextLook = now + Self.turnLength
         var reads = 0
-        while let session = hot {
+        while nearness.isApart, let session = hot {
             let isAnswered = answerOne(session)
             now = linux_monotonic_nanoseconds()
             reads += 1
@@ -94,6 +105,7 @@ struct WorkerTurn: ~Copyable {
                 deadline = now + worker.spin.nanoseconds
             } else if now >= deadline {
                 hot = nil
+                nearness.rest()
             }
             guard reads % Self.readsBetweenLooks == 0 || now >= nextLook else { continue }
             let before = hot?.id

@@ -129,35 +129,46 @@ import Synchronization
 }
 
 extension Session {
-    /// What came of reading one request.
-    enum Step {
-        case answered
+    /// What came of asking for one request.
+    enum Received {
+        /// `count` bytes are in the buffer and are to be answered. `thread` is 0 where the kernel does not tell.
+        case request(count: Int, thread: Int32, opens: Bool)
+        /// It was withdrawn, or the reading was interrupted: there may be another.
+        case nothing
         /// No request is waiting.
         case idle
         case ended(SessionEnd)
     }
 
-    /// Reads one request into `buffer` and answers it, if one is waiting.
-    func serveOne(_ buffer: RequestBuffer) -> Step {
+    /// Reads one request into `buffer`, if one is waiting.
+    func receive(into buffer: RequestBuffer) -> Received {
         let count = unsafe Glibc.read(descriptor, buffer.memory.baseAddress, buffer.memory.count)
-        guard count >= 0 else { return Self.step(errno: errno) }
+        guard count >= 0 else { return Self.received(errno: errno) }
         // The kernel never does this: it is no FUSE device any more.
         guard count >= Int(linux_fuse_shortest_request) else { return .ended(.failed(errno: EPROTO)) }
+        let head = unsafe buffer.memory.load(as: linux_fuse_head.self)
+        return .request(
+            count: count, thread: Int32(bitPattern: head.thread),
+            opens: head.operation == UInt32(linux_fuse_open))
+    }
+
+    /// Answers the request of `count` bytes in `buffer`.
+    ///
+    /// - Returns: why the session is over, if it is.
+    func answer(_ count: Int, in buffer: RequestBuffer) -> SessionEnd? {
         var request = unsafe fuse_buf()
         unsafe request.size = count
         unsafe request.mem = buffer.memory.baseAddress
         unsafe fuse_session_process_buf(raw, &request)
         buffer.wipe(count)
         // INIT found no common ground.
-        if unsafe fuse_session_exited(raw) != 0 { return .ended(.failed(errno: EPROTO)) }
-        return .answered
+        return unsafe fuse_session_exited(raw) != 0 ? .failed(errno: EPROTO) : nil
     }
 
-    private static func step(errno: Int32) -> Step {
+    private static func received(errno: Int32) -> Received {
         switch errno {
         case EAGAIN: .idle
-        // Interrupted, or the request was withdrawn: there may be another.
-        case EINTR, ENOENT: .answered
+        case EINTR, ENOENT: .nothing
         case ENODEV: .ended(.unmounted)
         case ECONNABORTED: .ended(.aborted)
         default: .ended(.failed(errno: errno))

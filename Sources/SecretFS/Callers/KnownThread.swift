@@ -12,9 +12,9 @@ final class KnownThread: Sendable {
     /// The process, not the thread.
     let process: Int32
     /// The path in cgroup v2; nil on a machine without it.
-    let cgroup: [UInt8]?
+    let cgroup: ProcessPath?
     /// The program, as `/proc/PID/exe` has it; nil if it may not be looked at.
-    let program: [UInt8]?
+    let program: ProcessPath?
     private let cgroupWatch: CgroupWatch
 
     /// Reads everything, with the start time before and after.
@@ -26,13 +26,13 @@ final class KnownThread: Sendable {
         guard let process = ProcessText.process(inStatus: try files.read("status", upTo: 65_536))
         else { throw CallerUnknown("its status cannot be understood") }
         cgroupWatch = try CgroupWatch(thread: number, files)
-        let program = try? files.link("exe")
+        let program = (try? files.link("exe")).map(ProcessPath.init)
         // The number was this thread's all the time, also when the pidfd was made.
         guard try Self.startTime(files) == before else { throw CallerUnknown("it was replaced") }
         self.files = files
         self.process = process
         self.program = program
-        cgroup = ProcessText.cgroup(in: cgroupWatch.text)
+        cgroup = ProcessText.cgroup(in: cgroupWatch.text).map(ProcessPath.init)
     }
 
     /// Whether it is in the cgroup that it was in.
@@ -40,7 +40,7 @@ final class KnownThread: Sendable {
 
     /// Whether it is there and runs the program that it ran. What fails means no: of a thread that has gone nothing
     /// can be read, also after its number was given to another one.
-    var runsItsProgram: Bool { program.map { files.link("exe", leadsTo: $0) } ?? false }
+    var runsItsProgram: Bool { program.map { files.link("exe", leadsTo: $0.bytes) } ?? false }
 
     private static func startTime(_ files: ProcessFiles) throws(CallerUnknown) -> UInt64 {
         guard let time = ProcessText.startTime(inStat: try files.read("stat", upTo: 4096)) else {

@@ -87,7 +87,7 @@ package final class ProcessResolver: CallerResolver {
             throw CallerUnknown("its program may not be looked at, or has a path that is too long")
         }
         var found = CallerIdentity.Executable(path: program)
-        let wanted = wanted.filter { program.elementsEqual($0.path.utf8) }
+        let wanted = wanted.filter { program.bytes.elementsEqual($0.path.utf8) }
         // Nothing is opened and looked at but what a rule names: the path is the caller's choice, and may lead to a
         // file system that never answers.
         guard let rule = wanted.first, isInOurUserNamespace(caller.files) else { return found }

@@ -9,7 +9,8 @@ struct AuditFile: ~Copyable {
 
     /// The file that has the name `path` now, for appending; nil if there is none.
     ///
-    /// By name with each line: a file that was removed, replaced or put behind a read-only mount is noticed.
+    /// A file that was removed, replaced or put behind a read-only mount is noticed with the next line: it is opened
+    /// by its name each time, or looked up by it (`KeptAuditFile`).
     static func openForAppending(_ path: String) throws(AuditError) -> AuditFile? {
         let descriptor = unsafe open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         if descriptor < 0, errno == ENOENT { return nil }
@@ -20,19 +21,6 @@ struct AuditFile: ~Copyable {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         if descriptor < 0, errno == ENOENT { return nil }
         return try AuditFile.checked(path, descriptor)
-    }
-
-    /// The file of the name `path`, locked, if it is the one that ends at `tail` and nobody else has the lock; nil:
-    /// whatever it is, it takes longer to find out.
-    static func openAtOnce(_ path: String, endingAt tail: AuditTail) throws(AuditError) -> AuditFile? {
-        let descriptor = unsafe open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-        if descriptor < 0, errno == ENOENT { return nil }
-        guard descriptor >= 0 else { throw AuditError(errno, path) }
-        let file = AuditFile(path, descriptor)
-        guard try file.lock(until: 0) else { return nil }
-        let status = try file.status()
-        guard tail.isOf(status), status.st_size == tail.end, file.isNamed(status) else { return nil }
-        return file
     }
 
     static func create(_ path: String) throws(AuditError) -> AuditFile {

@@ -16,6 +16,8 @@ package final class AuditLog: Sendable {
     struct State: ~Copyable {
         let mac: AuditMAC
         var tail: AuditTail?
+        /// For the next line, of a process that stays.
+        var kept: KeptAuditFile?
         /// Lines up to here were written, whatever the file says now.
         var known: AuditLink
     }
@@ -42,7 +44,7 @@ package final class AuditLog: Sendable {
     ) throws(SealError) {
         folder = AuditFolder(path: path)
         self.key = key
-        state = Mutex(State(mac: try AuditMAC(key), tail: nil, known: known))
+        state = Mutex(State(mac: try AuditMAC(key), tail: nil, kept: nil, known: known))
         facts = Mutex(Facts(settings: settings, end: known, anchored: known.sequence))
     }
 
@@ -89,10 +91,13 @@ package final class AuditLog: Sendable {
     func writeAtOnce(_ event: AuditEvent) throws(AuditError) -> Bool {
         try checkDisk()
         let done = try state.withLockIfAvailable { state throws(AuditError) in
-            guard let tail = state.tail,
-                let file = try AuditFile.openAtOnce(folder.current, endingAt: tail)
+            // Put back only if all went well: whatever is wrong with it, the next line begins with another.
+            guard let tail = state.tail, let kept = try state.takeFile(folder.current, of: tail),
+                try kept.lockAtOnce(endingAt: tail)
             else { return false }
-            try state.append([event], to: file, behind: tail)
+            try state.append([event], to: kept.file, behind: tail)
+            kept.file.unlock()
+            state.kept = consume kept
             tell(state)
             return true
         }
@@ -175,6 +180,12 @@ extension AuditLog: AuditTrail {
 }
 
 extension AuditLog.State {
+    /// The file that was kept, or the one of the name `path`; nil if that is not the one in which `tail` is.
+    mutating func takeFile(_ path: String, of tail: AuditTail) throws(AuditError) -> KeptAuditFile? {
+        if let kept = kept.take() { return kept }
+        return try KeptAuditFile(path, of: tail)
+    }
+
     /// Appends to `file`, at whose end the tail is.
     mutating func append(_ events: [AuditEvent], to file: borrowing AuditFile) throws(AuditError) {
         try append(events, to: file, isFresh: false, head: [])

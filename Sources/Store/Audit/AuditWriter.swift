@@ -18,6 +18,8 @@ package final class AuditWriter: AuditTrail {
     /// A write that took longer than this many nanoseconds went to a disk that is slow now.
     private static let slow: UInt64 = 2_000_000
     private static let slowTime: UInt64 = 1_000_000_000
+    /// As `slowTime`, where it was slow once: whoever writes may have lost the processor meanwhile.
+    private static let onceSlowTime: UInt64 = 10_000_000
 
     private let log: AuditLog
     private let onDue: @Sendable () -> Void
@@ -40,6 +42,7 @@ package final class AuditWriter: AuditTrail {
         /// Until then, monotonic, nobody writes but the thread for that, and after that until a write of its own was
         /// fast.
         var slowUntil: UInt64 = 0
+        var lastSlow: UInt64 = 0
         var isSlow = false
         var isClosed = false
     }
@@ -88,7 +91,10 @@ package final class AuditWriter: AuditTrail {
         guard isSlow || isProbe else { return }
         state.withLock { state in
             state.isSlow = isSlow
-            if isSlow { state.slowUntil = end + Self.slowTime }
+            guard isSlow else { return }
+            let isAgain = isProbe || end < state.lastSlow + Self.slowTime
+            state.slowUntil = end + (isAgain ? Self.slowTime : Self.onceSlowTime)
+            state.lastSlow = end
         }
     }
 
