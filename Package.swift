@@ -53,10 +53,18 @@ let package = Package(
                 ])
             ]),
         .target(name: "CShim"),
+        // What our programs have in common: where a store is, how it is opened, what failures look like.
+        .target(
+            name: "Console",
+            dependencies: [
+                "Secrets", "Fuse", "SecretFS", "Store", "CLinux",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
         .executableTarget(
             name: "CLI",
             dependencies: [
-                "Secrets", "Fuse", "SecretFS", "Store", "CLinux",
+                "Console", "Secrets", "Fuse", "SecretFS", "Store", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

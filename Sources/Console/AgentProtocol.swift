@@ -1,10 +1,10 @@
-import FoundationEssentials
-import SecretFS
+package import FoundationEssentials
+package import SecretFS
 import Store
 
 /// What is said over the agent's socket: one request, one answer, as JSON behind a length. No value ever
 /// goes this way, and the root key only through a pipe of its own; a mount's FUSE descriptor goes with the request that asks to serve it.
-enum AgentRequest: Codable {
+package enum AgentRequest: Codable {
     case status
     /// Sorted by mount point; a page that starts after `skip` of them, empty after the last.
     case mounts(skip: Int)
@@ -24,49 +24,80 @@ enum AgentRequest: Codable {
     case stop
 }
 
-struct ServeRequest: Codable {
-    let algorithm: String
+package struct ServeRequest: Codable {
+    package let algorithm: String
     /// Where it is mounted, for people and for the agent's clean stop; in the caller's mount namespace.
-    let mountPoint: String
-    let uid: UInt32
-    let gid: UInt32
-    let fileMode: UInt16
+    package let mountPoint: String
+    package let uid: UInt32
+    package let gid: UInt32
+    package let fileMode: UInt16
     /// In a mount namespace of its own: nobody but the program sees it.
-    let isPrivate: Bool
+    package let isPrivate: Bool
     /// In which the mount was made: the kernel names callers by their numbers there. Nil: not known.
-    let processNamespace: NamespaceID?
+    package let processNamespace: NamespaceID?
+
+    package init(
+        algorithm: String, mountPoint: String, uid: UInt32, gid: UInt32, fileMode: UInt16, isPrivate: Bool,
+        processNamespace: NamespaceID?
+    ) {
+        self.algorithm = algorithm
+        self.mountPoint = mountPoint
+        self.uid = uid
+        self.gid = gid
+        self.fileMode = fileMode
+        self.isPrivate = isPrivate
+        self.processNamespace = processNamespace
+    }
 }
 
-struct AdminServeRequest: Codable {
+package struct AdminServeRequest: Codable {
     /// As `ServeRequest.mountPoint`.
-    let mountPoint: String
+    package let mountPoint: String
     /// Who owns the tree: besides root, nobody else gets in.
-    let uid: UInt32
-    let gid: UInt32
+    package let uid: UInt32
+    package let gid: UInt32
     /// As `ServeRequest.processNamespace`.
-    let processNamespace: NamespaceID?
+    package let processNamespace: NamespaceID?
+
+    package init(mountPoint: String, uid: UInt32, gid: UInt32, processNamespace: NamespaceID?) {
+        self.mountPoint = mountPoint
+        self.uid = uid
+        self.gid = gid
+        self.processNamespace = processNamespace
+    }
 }
 
-enum AgentAnswer: Codable {
+package enum AgentAnswer: Codable {
     case done
     case status(AgentStatus)
     case mounts([ServedMountReport])
     case failure(status: Int32, message: String, hint: String?)
 }
 
-struct AgentStatus: Codable {
-    let version: String
-    let pid: Int32
-    let mounts: Int
-    let started: String
+package struct AgentStatus: Codable {
+    package let version: String
+    package let pid: Int32
+    package let mounts: Int
+    package let started: String
     /// It has no keys.
-    let sealed: Bool
+    package let sealed: Bool
     /// Storage has a keyring that it was not told of.
-    let keysOutdated: Bool
+    package let keysOutdated: Bool
+
+    package init(
+        version: String, pid: Int32, mounts: Int, started: String, sealed: Bool, keysOutdated: Bool
+    ) {
+        self.version = version
+        self.pid = pid
+        self.mounts = mounts
+        self.started = started
+        self.sealed = sealed
+        self.keysOutdated = keysOutdated
+    }
 }
 
 extension AgentAnswer {
-    init(_ failure: Failure) {
+    package init(_ failure: Failure) {
         self = .failure(status: failure.status.rawValue, message: failure.message, hint: failure.hint)
     }
 }

@@ -3,11 +3,11 @@ import Glibc
 
 /// SIGTERM and SIGINT, or a request of our own, as something to wait for. Signals are blocked in every
 /// thread that is started after this.
-final class StopSignals: Sendable {
+package final class StopSignals: Sendable {
     private let signals: OwnedDescriptor
     private let request: OwnedDescriptor
 
-    init() {
+    package init() {
         var set = sigset_t()
         unsafe sigemptyset(&set)
         for signal in [SIGTERM, SIGINT, SIGHUP] { unsafe sigaddset(&set, signal) }
@@ -17,9 +17,9 @@ final class StopSignals: Sendable {
     }
 
     /// From any thread.
-    func stop() { eventfd_write(request.raw, 1) }
+    package func stop() { eventfd_write(request.raw, 1) }
 
-    func wait() {
+    package func wait() {
         var waiting = [
             pollfd(fd: signals.raw, events: Int16(POLLIN), revents: 0),
             pollfd(fd: request.raw, events: Int16(POLLIN), revents: 0),

@@ -1,15 +1,15 @@
 import CLinux
 import Glibc
-import Secrets
+package import Secrets
 import Synchronization
 
 /// Where values come in: a terminal without echo, standard input or a file. Straight into memory that wipes
 /// itself; never through argv, a variable or a `String` (R1).
-enum ValueInput {
+package enum ValueInput {
     /// - Parameters:
     ///   - path: `--value-file`; `-` and nil are standard input.
     ///   - chomp: drop one newline at the end.
-    static func read(path: String?, prompt: String, chomp: Bool) throws -> SecretValue {
+    package static func read(path: String?, prompt: String, chomp: Bool) throws -> SecretValue {
         let isStandardInput = path == nil || path == "-"
         if isStandardInput, isatty(STDIN_FILENO) == 1 {
             let value = try prompted(prompt)
@@ -35,7 +35,7 @@ enum ValueInput {
     private static let isStandardInputUnread = Mutex(true)
 
     /// All bytes of a file; `-` is standard input.
-    static func contents(of path: String, maximum: Int) throws -> SecretValue {
+    package static func contents(of path: String, maximum: Int) throws -> SecretValue {
         guard path != "-" else {
             let isUnread = isStandardInputUnread.withLock { isUnread in
                 defer { isUnread = false }
@@ -60,7 +60,7 @@ enum ValueInput {
     private static let terminalMaximum = 4095
 
     /// A line from the terminal, not echoed, without its newline.
-    static func prompted(_ prompt: String) throws -> SecretValue {
+    package static func prompted(_ prompt: String) throws -> SecretValue {
         let line = try SilentTerminal.withLine(prompt) {
             try SecretValue(capacity: terminalMaximum + 1) { bytes in
                 try append(to: &bytes, from: STDIN_FILENO)
@@ -119,17 +119,17 @@ enum ValueInput {
         }
     }
 
-    static func chomped(_ value: SecretValue) throws -> SecretValue {
+    package static func chomped(_ value: SecretValue) throws -> SecretValue {
         guard endsWithNewline(value) else { return value }
         return try value.withBytes { try SecretValue(copying: $0.extracting(droppingLast: 1)) }
     }
 }
 
 /// The words of the present errno.
-func errnoText(_ code: Int32 = errno) -> String { unsafe String(cString: strerror(code)) }
+package func errnoText(_ code: Int32 = errno) -> String { unsafe String(cString: strerror(code)) }
 
 extension Output {
-    static func prompt(_ text: String) {
+    package static func prompt(_ text: String) {
         var text = text
         text.withUTF8 { bytes in _ = unsafe write(STDERR_FILENO, bytes.baseAddress, bytes.count) }
     }

@@ -1,10 +1,10 @@
-import Fuse
-import Secrets
-import Store
+package import Fuse
+package import Secrets
+package import Store
 
 /// What a command exits with. An interface: never renumbered (docs/CLI.md). The numbers are those of
 /// sysexits.h where it has a fitting one.
-enum ExitStatus: Int32, CaseIterable {
+package enum ExitStatus: Int32, CaseIterable {
     /// The command line is wrong.
     case usage = 64
     /// A name, a value or a file's content is not what is allowed.
@@ -30,12 +30,12 @@ enum ExitStatus: Int32, CaseIterable {
 }
 
 /// Ends a command: the fact, what to do next, and the exit status.
-struct Failure: Error {
-    let status: ExitStatus
-    let message: String
-    let hint: String?
+package struct Failure: Error {
+    package let status: ExitStatus
+    package let message: String
+    package let hint: String?
 
-    init(_ status: ExitStatus, _ message: String, hint: String? = nil) {
+    package init(_ status: ExitStatus, _ message: String, hint: String? = nil) {
         self.status = status
         self.message = message
         self.hint = hint
@@ -43,8 +43,13 @@ struct Failure: Error {
 }
 
 extension Failure {
-    /// Any error that our own code throws.
-    init(any error: any Error) {
+    /// What any error has to tell.
+    package init(any error: any Error) {
+        self = Failure(ours: error) ?? Failure(.system, "\(type(of: error))")
+    }
+
+    /// An error that our own code throws; nil for others.
+    package init?(ours error: any Error) {
         switch error {
         case let failure as Failure: self = failure
         case let error as StoreError: self.init(error)
@@ -54,11 +59,11 @@ extension Failure {
         case let error as AuditError: self.init(error)
         case let error as MountError: self.init(error)
         case let error as UnmountError: self.init(error)
-        default: self.init(.system, "\(type(of: error))")
+        default: return nil
         }
     }
 
-    init(_ error: RootKeyError) {
+    package init(_ error: RootKeyError) {
         switch error {
         case .passphraseTooShort, .badPath, .badCredentialName:
             self.init(.badInput, error.description, hint: error.hint)
@@ -69,7 +74,7 @@ extension Failure {
         }
     }
 
-    init(_ error: MountError) {
+    package init(_ error: MountError) {
         let status: ExitStatus =
             switch error {
             case .deviceMissing, .deviceForeign, .helperRefused: .unavailable
@@ -82,7 +87,7 @@ extension Failure {
         self.init(status, error.description, hint: error.hint)
     }
 
-    init(_ error: UnmountError) {
+    package init(_ error: UnmountError) {
         let status: ExitStatus =
             switch error {
             case .notMounted: .notFound
@@ -94,9 +99,9 @@ extension Failure {
         self.init(status, error.description, hint: error.hint)
     }
 
-    init(_ error: NameError) { self.init(.badInput, error.description) }
+    package init(_ error: NameError) { self.init(.badInput, error.description) }
 
-    init(_ error: SecretMemoryError) {
+    package init(_ error: SecretMemoryError) {
         switch error {
         case .lockLimit(let limit):
             self.init(
@@ -107,7 +112,7 @@ extension Failure {
         }
     }
 
-    init(_ error: StoreError) {
+    package init(_ error: StoreError) {
         switch error {
         case .algorithmMissing(let name):
             self.init(
@@ -204,7 +209,7 @@ extension Failure {
         }
     }
 
-    init(_ error: StorageError) {
+    package init(_ error: StorageError) {
         switch error {
         case .conflict(let key): self.init(.retry, "\(key) was changed by somebody else", hint: "try again")
         case .revisionGone, .futureRevision:

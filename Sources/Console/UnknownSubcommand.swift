@@ -1,8 +1,8 @@
-import ArgumentParser
+package import ArgumentParser
 
 /// A word where a subcommand is expected and none is meant. The parser would call it an unexpected argument, and what
 /// is given is not repeated (somebody may have typed a value there), so the names that there are must help.
-struct UnknownSubcommand {
+package struct UnknownSubcommand {
     /// The command that it would be a subcommand of, for example `secretfs secret`.
     private let path: String
     private let names: [String]
@@ -11,7 +11,7 @@ struct UnknownSubcommand {
     /// Nil if the words lead to a command.
     ///
     /// - Parameter words: what was given, without the program's name.
-    init?(in words: some Sequence<String>, of root: any ParsableCommand.Type) {
+    package init?(in words: some Sequence<String>, of root: any ParsableCommand.Type) {
         var command = root
         var path = root._commandName
         for word in words.prefix(while: { $0 != "--" }) where !word.hasPrefix("-") {
@@ -30,7 +30,7 @@ struct UnknownSubcommand {
         return nil
     }
 
-    var failure: Failure {
+    package var failure: Failure {
         Failure(
             .usage, "\(path) has no such command: \(names.joined(separator: ", "))",
             hint: hint ?? "\(path) --help")

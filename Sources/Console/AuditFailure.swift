@@ -1,8 +1,8 @@
-import Secrets
+package import Secrets
 
 extension Failure {
     /// Nothing is done that cannot be recorded.
-    init(_ error: AuditError) {
+    package init(_ error: AuditError) {
         switch error {
         case .full(let path):
             self.init(

@@ -3,12 +3,12 @@ import Glibc
 
 /// Standard input's terminal while a value is typed: without echo, which it gets back however the prompt ends,
 /// by a signal too.
-enum SilentTerminal {
+package enum SilentTerminal {
     /// Shows `prompt`, and answers when a line can be read with `body`.
     ///
     /// A signal that ends or stops the process does so after the terminal has its echo again; when a stopped
     /// process goes on, the prompt is shown once more.
-    static func withLine<R>(_ prompt: String, _ body: () throws -> R) throws -> R {
+    package static func withLine<R>(_ prompt: String, _ body: () throws -> R) throws -> R {
         let (reader, writer) = try Files.pipe()
         while true {
             // First, so that at no moment a signal finds the terminal silent and ends us.

@@ -1,18 +1,24 @@
 import FoundationEssentials
-import Secrets
+package import Secrets
 
 /// A moment on the command line.
-enum Moment {
-    static let forms = "2026-12-31, 2026-12-31T18:00:00Z, or from now: 90d, 12h, 30m"
+package enum Moment {
+    package static let forms = "2026-12-31, 2026-12-31T18:00:00Z, or from now: 90d, 12h, 30m"
 
     /// - Parameter text: a date (its first moment, UTC), RFC 3339, or a number of days, hours or minutes from now.
     /// - Parameter option: what messages call it.
-    static func parse(
+    package static func parse(
         _ text: String, of option: String, now: Timestamp = .now()
     ) throws(Failure) -> Timestamp {
         if let moment = fromNow(text, now) ?? fixed(text) { return moment }
         throw Failure(
             .badInput, "\(option) is not in a form that is understood", hint: "for example \(forms)")
+    }
+
+    /// A date or RFC 3339, and nothing that depends on now.
+    package static func fixed(_ text: String, of option: String) throws(Failure) -> Timestamp {
+        if let moment = fixed(text) { return moment }
+        throw Failure(.badInput, "\(option) must be a date or RFC 3339, for example 2026-12-31T18:00:00Z")
     }
 
     private static func fromNow(_ text: String, _ now: Timestamp) -> Timestamp? {

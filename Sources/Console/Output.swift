@@ -2,12 +2,12 @@ import FoundationEssentials
 import Glibc
 
 /// What commands print. Tables and sentences for people, JSON for scripts (`--json`).
-enum Output {
-    static func line(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+package enum Output {
+    package static func line(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
     /// For people watching; on stderr, so that it never mixes with what scripts read.
-    static func note(_ text: String) { write("secretfs: " + text + "\n", to: STDERR_FILENO) }
+    package static func note(_ text: String) { write("secretfs: " + text + "\n", to: STDERR_FILENO) }
 
-    static func json(_ value: some Encodable) throws(Failure) {
+    package static func json(_ value: some Encodable) throws(Failure) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         guard let data = try? encoder.encode(value), let text = String(validating: data, as: UTF8.self) else {
@@ -17,7 +17,7 @@ enum Output {
     }
 
     /// Columns as wide as their widest cell; the last one is not padded.
-    static func table(_ header: [String], _ rows: [[String]]) {
+    package static func table(_ header: [String], _ rows: [[String]]) {
         let widths = header.indices.map { column in
             ([header] + rows).map { $0[column].count }.max() ?? 0
         }
@@ -45,13 +45,13 @@ enum Output {
     }
 
     /// Whether colours help: on a terminal, unless NO_COLOR (no-color.org) is set.
-    static var isColourful: Bool { unsafe isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil }
+    package static var isColourful: Bool { unsafe isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil }
 }
 
 /// Asks on the terminal before something is lost.
-enum Confirmation {
+package enum Confirmation {
     /// - Throws: `Failure` unless the answer is yes. Without a terminal only `isGiven` counts.
-    static func require(_ question: String, isGiven: Bool) throws(Failure) {
+    package static func require(_ question: String, isGiven: Bool) throws(Failure) {
         if isGiven { return }
         guard isatty(STDIN_FILENO) == 1 else {
             throw Failure(
@@ -60,7 +60,7 @@ enum Confirmation {
         guard ask(question) else { throw Failure(.usage, "not confirmed; nothing was changed") }
     }
 
-    static func ask(_ question: String) -> Bool {
+    package static func ask(_ question: String) -> Bool {
         var text = question + " [y/N] "
         text.withUTF8 { bytes in _ = unsafe write(STDERR_FILENO, bytes.baseAddress, bytes.count) }
         return ["y", "yes"].contains(readLine()?.lowercased())

@@ -1,21 +1,25 @@
 import FoundationEssentials
-import Fuse
+package import Fuse
 import Glibc
-import Store
+package import Store
 
 /// A command's side of the agent's socket: one request, one answer, one connection each.
-struct AgentClient {
-    let state: StateDirectory
+package struct AgentClient {
+    package let state: StateDirectory
+
+    package init(state: StateDirectory) {
+        self.state = state
+    }
 
     /// - Returns: nil if no agent runs.
-    func status() throws(Failure) -> AgentStatus? {
+    package func status() throws(Failure) -> AgentStatus? {
         guard let answer = try ask(.status) else { return nil }
         guard case .status(let status) = answer else { throw unexpected }
         return status
     }
 
     /// - Returns: nil if no agent runs.
-    func mounts() throws(Failure) -> [ServedMountReport]? {
+    package func mounts() throws(Failure) -> [ServedMountReport]? {
         var all: [ServedMountReport] = []
         while true {
             guard let answer = try ask(.mounts(skip: all.count)) else { return nil }
@@ -26,11 +30,11 @@ struct AgentClient {
     }
 
     /// Asks the agent to serve what is mounted.
-    func serve(_ request: ServeRequest, _ mounted: Mounted) throws(Failure) {
+    package func serve(_ request: ServeRequest, _ mounted: Mounted) throws(Failure) {
         try serve(.serve(request), mounted)
     }
 
-    func serveAdmin(_ request: AdminServeRequest, _ mounted: Mounted) throws(Failure) {
+    package func serveAdmin(_ request: AdminServeRequest, _ mounted: Mounted) throws(Failure) {
         try serve(.serveAdmin(request), mounted)
     }
 
@@ -46,30 +50,30 @@ struct AgentClient {
     /// Returns when the agent's mounts show what the commit `revision` changed, or if no agent runs.
     ///
     /// - Throws: if it does not say so within `seconds`.
-    func waitUntilShown(_ revision: Revision, seconds: Int) throws(Failure) {
+    package func waitUntilShown(_ revision: Revision, seconds: Int) throws(Failure) {
         guard let answer = try ask(.shown(revision: revision.rawValue), within: seconds) else { return }
         guard case .done = answer else { throw unexpected }
     }
 
     /// - Returns: false if no agent runs.
-    func stop() throws(Failure) -> Bool {
+    package func stop() throws(Failure) -> Bool {
         guard let answer = try ask(.stop) else { return false }
         guard case .done = answer else { throw unexpected }
         return true
     }
 
     /// - Returns: false if no agent runs.
-    func seal() throws(Failure) -> Bool {
+    package func seal() throws(Failure) -> Bool {
         guard let answer = try ask(.seal) else { return false }
         guard case .done = answer else { throw unexpected }
         return true
     }
 
     /// - Returns: false if no agent runs.
-    func unseal(_ root: borrowing RootKey) throws -> Bool { try hand(root, with: .unseal) }
+    package func unseal(_ root: borrowing RootKey) throws -> Bool { try hand(root, with: .unseal) }
 
     /// Tells the agent, if one runs, of a keyring that is about to be stored, or was just stored.
-    func expect(_ keyring: [UInt8], _ root: borrowing RootKey) throws {
+    package func expect(_ keyring: [UInt8], _ root: borrowing RootKey) throws {
         _ = try hand(root, with: .expect(keyring: Data(keyring)))
     }
 

@@ -3,11 +3,11 @@ import FoundationEssentials
 import Glibc
 
 /// sd_notify(3): tells systemd that the agent serves, or is about to stop. Nothing without `NOTIFY_SOCKET`.
-enum ServiceNotice: String {
+package enum ServiceNotice: String {
     case ready = "READY=1"
     case stopping = "STOPPING=1"
 
-    func send() {
+    package func send() {
         guard let path = ProcessInfo.processInfo.environment["NOTIFY_SOCKET"], !path.isEmpty else { return }
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return }

@@ -1,22 +1,22 @@
 import FoundationEssentials
 import Glibc
-import Secrets
-import Store
+package import Secrets
+package import Store
 
 /// A store, and the root key that opens it.
-struct Unlocked {
-    let sealed: SealedStore
-    let root: HeldRootKey
+package struct Unlocked {
+    package let sealed: SealedStore
+    package let root: HeldRootKey
     /// The file that has the key, if it is in one.
-    let file: RootKeyFile?
+    package let file: RootKeyFile?
 
     /// The store for a command: it keeps the root key.
-    func open() throws(StoreError) -> SecretStore { try sealed.unseal(keeping: root) }
+    package func open() throws(StoreError) -> SecretStore { try sealed.unseal(keeping: root) }
 }
 
 extension StateOptions {
     /// The store, unsealed, for as long as a command runs. What it changes is shown when the command returns.
-    func openStore() throws -> SecretStore {
+    package func openStore() throws -> SecretStore {
         let store = try unlock().open()
         ChangesShown.expect(of: store, in: try directory)
         return store
@@ -25,7 +25,7 @@ extension StateOptions {
     /// Finds the root key where the store says it is; a passphrase is asked for.
     ///
     /// - Parameter isQuiet: ask for nothing.
-    func unlock(isQuiet: Bool = false) throws -> Unlocked {
+    package func unlock(isQuiet: Bool = false) throws -> Unlocked {
         let path = try directory.path
         var sealed = try SealedStore.open(at: path)
         for _ in 0..<Self.attempts {
@@ -65,7 +65,7 @@ extension StateOptions {
     }
 
     /// The root key of a backup, which nobody uses as a store yet: asks for nothing, and finishes no change of keys.
-    func rootKey(of backup: SealedStore) throws -> RootKey {
+    package func rootKey(of backup: SealedStore) throws -> RootKey {
         for source in try keySources(backup.source) {
             guard let root = try source.key(self, true), try backup.opens(by: root) else { continue }
             return root
@@ -74,7 +74,7 @@ extension StateOptions {
     }
 
     /// From `--passphrase-file` without a newline at its end, or from the terminal.
-    func passphrase(_ prompt: String) throws -> SecretValue {
+    package func passphrase(_ prompt: String) throws -> SecretValue {
         if let passphraseFile {
             return try ValueInput.chomped(try ValueInput.contents(of: passphraseFile, maximum: 4096))
         }
@@ -131,6 +131,6 @@ private enum KeySource {
     }
 }
 
-func absolute(_ path: String) -> String {
+package func absolute(_ path: String) -> String {
     path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
 }

@@ -1,19 +1,19 @@
-import CLinux
+package import CLinux
 import FoundationEssentials
 import Fuse
 import Glibc
 
 /// The agent's socket: SOCK_SEQPACKET, which keeps messages apart, in the state folder, which is closed to
 /// everybody but its owner and root.
-enum AgentSocket {
+package enum AgentSocket {
     /// Requests are small, answers are paged: a longer message is not one of ours.
-    static let maximumMessage = 131_072
+    package static let maximumMessage = 131_072
 
     /// It answers from memory: an agent that takes longer hangs.
-    static let answerSeconds = 15
+    package static let answerSeconds = 15
 
     /// - Returns: nil if no agent listens.
-    static func connect(_ state: StateDirectory) throws(Failure) -> OwnedDescriptor? {
+    package static func connect(_ state: StateDirectory) throws(Failure) -> OwnedDescriptor? {
         let socket = try make()
         let result = unsafe withAddress(of: fileName, in: state.path) {
             unsafe Glibc.connect(socket.raw, $0, $1)
@@ -31,13 +31,13 @@ enum AgentSocket {
 
     private static let fileName = "agent.sock"
 
-    static func listen(_ state: StateDirectory) throws(Failure) -> OwnedDescriptor {
+    package static func listen(_ state: StateDirectory) throws(Failure) -> OwnedDescriptor {
         try listen(on: fileName, in: state.path, mode: 0o600)
     }
 
     /// - Precondition: the caller holds the agent's lock, so that a socket that is there is a dead agent's; and no other
     ///   thread makes files.
-    static func listen(
+    package static func listen(
         on name: String, in folder: String, mode: mode_t
     ) throws(Failure) -> OwnedDescriptor {
         let path = "\(folder)/\(name)"
@@ -54,7 +54,7 @@ enum AgentSocket {
         return socket
     }
 
-    static func make() throws(Failure) -> OwnedDescriptor {
+    package static func make() throws(Failure) -> OwnedDescriptor {
         let kind = Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let socket = Glibc.socket(AF_UNIX, kind, 0)
         guard socket >= 0 else { throw Failure(.system, "no socket: \(errnoText())") }
@@ -62,7 +62,7 @@ enum AgentSocket {
     }
 
     /// A Unix address holds 107 bytes. Through a descriptor of its folder, every path fits.
-    static func withAddress(
+    package static func withAddress(
         of name: String, in path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
     ) -> Int32 {
         let folder = Files.open(path, Int32(linux_o_path) | O_DIRECTORY)
@@ -87,7 +87,7 @@ enum AgentSocket {
     }
 
     /// Bounds how long one side waits for the other.
-    static func setTimeout(_ socket: OwnedDescriptor, seconds: Int) {
+    package static func setTimeout(_ socket: OwnedDescriptor, seconds: Int) {
         var time = timeval(tv_sec: seconds, tv_usec: 0)
         let length = socklen_t(MemoryLayout<timeval>.size)
         unsafe setsockopt(socket.raw, SOL_SOCKET, SO_RCVTIMEO, &time, length)
@@ -96,7 +96,7 @@ enum AgentSocket {
 }
 
 /// JSON in one message, both ways.
-enum AgentMessage {
+package enum AgentMessage {
     /// One that hangs is not one that went: it must not be asked a second time.
     private static func failure(_ error: DescriptorPassingError) -> Failure {
         let hint = "see its log: agent.log in the state folder"
@@ -106,7 +106,7 @@ enum AgentMessage {
         return Failure(.unavailable, "the agent went away", hint: hint)
     }
 
-    static func send(_ message: some Encodable, descriptors: [Int32] = [], over socket: OwnedDescriptor)
+    package static func send(_ message: some Encodable, descriptors: [Int32] = [], over socket: OwnedDescriptor)
         throws(Failure)
     {
         guard let data = try? JSONEncoder().encode(message), data.count <= AgentSocket.maximumMessage else {
@@ -119,7 +119,7 @@ enum AgentMessage {
         }
     }
 
-    static func receive<T: Decodable>(
+    package static func receive<T: Decodable>(
         _: T.Type, upTo count: Int = AgentSocket.maximumMessage,
         descriptors room: Int = Frame.maximumDescriptors, over socket: OwnedDescriptor
     ) throws(Failure) -> (T, [OwnedDescriptor]) {

@@ -1,31 +1,33 @@
-import ArgumentParser
+package import ArgumentParser
 import CLinux
 import FoundationEssentials
 import Glibc
 import Store
 
 /// `--state DIR`: where a store and its agent's socket are.
-struct StateOptions: ParsableArguments {
+package struct StateOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "The folder of the store. Default: $SECRETFS_STATE; /var/lib/secretfs for root; else $XDG_STATE_HOME/secretfs.",
             valueName: "dir"), completion: .directory)
-    var state: String?
+    package var state: String?
 
     @Option(
         help: ArgumentHelp(
             "Read the passphrase of a passphrase-protected store from a file (- is standard input).",
             valueName: "file"), completion: .file())
-    var passphraseFile: String?
+    package var passphraseFile: String?
 
     @Option(
         help: ArgumentHelp(
             "Open the store with this root key file instead of the source that the store names.",
             valueName: "file"), completion: .file())
-    var rootKeyFile: String?
+    package var rootKeyFile: String?
+
+    package init() {}
 
     /// As if `--state` named it.
-    static func of(_ directory: StateDirectory) -> StateOptions {
+    package static func of(_ directory: StateDirectory) -> StateOptions {
         var options = StateOptions()
         options.state = directory.path
         options.passphraseFile = nil
@@ -33,17 +35,17 @@ struct StateOptions: ParsableArguments {
         return options
     }
 
-    var directory: StateDirectory {
+    package var directory: StateDirectory {
         get throws(Failure) { try StateDirectory(state) }
     }
 }
 
 /// The folder of one store: `store.db`, `root.key` unless it is elsewhere, `agent.sock`, `agent.log`.
-struct StateDirectory {
+package struct StateDirectory {
     /// Absolute.
-    let path: String
+    package let path: String
 
-    init(_ given: String?) throws(Failure) {
+    package init(_ given: String?) throws(Failure) {
         let environment = ProcessInfo.processInfo.environment
         if let chosen = given ?? environment["SECRETFS_STATE"].flatMap({ $0.isEmpty ? nil : $0 }) {
             try self.init(path: chosen)
@@ -55,7 +57,7 @@ struct StateDirectory {
     }
 
     /// Where this user's own store is, whichever is meant now.
-    static func ofUser() throws(Failure) -> StateDirectory {
+    package static func ofUser() throws(Failure) -> StateDirectory {
         let environment = ProcessInfo.processInfo.environment
         if let base = environment["XDG_STATE_HOME"], !base.isEmpty {
             return try StateDirectory(path: base + "/secretfs")
@@ -74,17 +76,17 @@ struct StateDirectory {
         path = chosen.hasPrefix("/") ? chosen : FileManager.default.currentDirectoryPath + "/" + chosen
     }
 
-    var socket: String { path + "/agent.sock" }
-    var log: String { path + "/agent.log" }
-    var store: String { path + "/store.db" }
-    var lock: String { path + "/agent.lock" }
-    var rootKey: String { path + "/root.key" }
+    package var socket: String { path + "/agent.sock" }
+    package var log: String { path + "/agent.log" }
+    package var store: String { path + "/store.db" }
+    package var lock: String { path + "/agent.lock" }
+    package var rootKey: String { path + "/root.key" }
 }
 
 extension StateDirectory {
     /// Creates the folder, 0700, with what is missing above it. One that is there and empty is closed to others;
     /// one that is not empty must be closed.
-    func make() throws(Failure) {
+    package func make() throws(Failure) {
         do {
             try FileManager.default.createDirectory(
                 atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
