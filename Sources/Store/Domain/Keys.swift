@@ -15,6 +15,11 @@ enum Keys {
     /// Who may have the store mounted for administration.
     static let administrators = RecordKey("administrators")
 
+    /// What things are called outside is made from this.
+    static let publicIdentity = RecordKey("public-identity")
+    /// The store's own certificate authority.
+    static let authority = RecordKey("authority")
+
     /// Records that are not sealed by a data key.
     static func isUnsealed(_ key: RecordKey) -> Bool { key == rootKey || key == keyring }
     /// - Parameter key: as storage has it.
