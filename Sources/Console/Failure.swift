@@ -175,6 +175,29 @@ extension Failure {
             self.init(
                 .badInput, "more than \(UserList.maximumCount) users would be listed",
                 hint: "remove some, or let them use one account")
+        case .userMissing(let name):
+            self.init(.notFound, "there is no user \(name)", hint: "see secretfs user list")
+        case .userExists(let name):
+            self.init(
+                .exists, "there is a user \(name)", hint: "change it: secretfs user update, or user password")
+        case .roleMissing(let name, let role):
+            self.init(
+                .notFound, "\(name) does not have the role \(role)", hint: "see secretfs user show \(name)")
+        case .tooManyRoles(let name):
+            self.init(
+                .badInput, "\(name) would have more than \(User.maximumRoles) roles",
+                hint: "owner:OWNER stands for all algorithms of an owner")
+        case .apiKeyMissing(let id):
+            self.init(.notFound, "there is no API key \(id)", hint: "see secretfs api-key list")
+        case .tooManyKeys(let name):
+            self.init(
+                .badInput, "\(name) has \(User.maximumKeys) API keys, the most that a user may have",
+                hint: "revoke one: secretfs api-key list \(name)")
+        case .passwordLength:
+            let range = Password.newRange
+            self.init(
+                .badInput, "a password has \(range.lowerBound) to \(range.upperBound) bytes",
+                hint: "nothing else is asked of it: length is what counts")
         case .lostRace(let what):
             self.init(
                 .retry, "\(what): other commands kept changing it; nothing was changed", hint: "try again")

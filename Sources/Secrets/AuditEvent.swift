@@ -68,6 +68,14 @@ package enum AuditAction: String, CaseIterable, Sendable {
     case secretGrant = "secret.grant"
     case secretRevoke = "secret.revoke"
     case adminUpdate = "admin.update"
+    // Users of the API, and their keys.
+    case userCreate = "user.create"
+    case userUpdate = "user.update"
+    case userDelete = "user.delete"
+    case apiKeyCreate = "api-key.create"
+    case apiKeyRevoke = "api-key.revoke"
+    /// With a password: who signed in, or was refused.
+    case login
     case auditSettings = "audit.settings"
     case auditRotate = "audit.rotate"
     // Keys and copies.
@@ -150,7 +158,7 @@ package struct AuditActor: Hashable, Sendable {
         } else if actor.text.hasPrefix("uid "), let uid = UInt32(actor.text.dropFirst(4)) {
             self.init(uid: uid)
         } else {
-            self.init(user: actor.text)
+            self.init(user: actor.userName ?? actor.text)
         }
     }
 
