@@ -42,7 +42,7 @@ struct SecretFSCommand: ParsableCommand {
                     RunCommand.self, MountCommand.self, UnmountCommand.self, MountsCommand.self,
                     AgentCommand.self,
                 ]),
-
+            CommandGroup(name: "Server", subcommands: [ServeCommand.self, CACommand.self]),
         ])
 
     /// Exit statuses and the form of messages are an interface: docs/CLI.md.
