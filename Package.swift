@@ -133,6 +133,13 @@ let package = Package(
             name: "StoreTests", dependencies: ["Store", "Secrets", "TestStoreWriter"],
             resources: [.copy("Fixtures")],
             swiftSettings: checked),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "Server", "Console", "Store", "Secrets",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: checked),
         // A second process for the tests of the store.
         .executableTarget(
             name: "TestStoreWriter", dependencies: ["Store", "Secrets"], path: "Tests/TestStoreWriter",
