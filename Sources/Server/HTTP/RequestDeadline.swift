@@ -2,6 +2,7 @@ import HTTPTypes
 import Logging
 import NIOCore
 import NIOHTTPTypes
+import NIOSSL
 
 /// Closes a connection whose client takes too long: one that sends a byte a second is cut off where one that sends
 /// nothing is (slow-loris). Looks at what is complete, not at when a byte came last.
@@ -79,6 +80,8 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func end(_ context: ChannelHandlerContext) {
         counters.cutOff()
-        context.close(promise: nil)
+        // Past TLS, which would wait for a farewell, and read on meanwhile.
+        let tls = try? context.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self)
+        (tls ?? context).close(promise: nil)
     }
 }
