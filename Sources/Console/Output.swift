@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+package import Secrets
 
 /// What commands print. Tables and sentences for people, JSON for scripts (`--json`).
 package enum Output {
@@ -7,13 +8,27 @@ package enum Output {
     /// For people watching; on stderr, so that it never mixes with what scripts read.
     package static func note(_ text: String) { write("secretfs: " + text + "\n", to: STDERR_FILENO) }
 
-    package static func json(_ value: some Encodable) throws(Failure) {
+    package static func json(_ value: some Encodable) throws(Failure) { line(try jsonText(value)) }
+
+    package static func jsonText(_ value: some Encodable) throws(Failure) -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         guard let data = try? encoder.encode(value), let text = String(validating: data, as: UTF8.self) else {
             throw Failure(.damaged, "the answer cannot be written as JSON")
         }
-        line(text)
+        return text
+    }
+
+    /// An API key that was just made, on standard output: the only secret that a command ever shows, since the one who
+    /// asked for it cannot have it otherwise.
+    package static func key(_ before: String, _ key: SecretValue, _ after: String) throws(Failure) {
+        let isWritten = key.withBytes { bytes in
+            unsafe bytes.withUnsafeBytes { key in
+                guard write(before, to: STDOUT_FILENO) else { return false }
+                return unsafe write(key, to: STDOUT_FILENO) && write(after, to: STDOUT_FILENO)
+            }
+        }
+        guard isWritten else { throw Failure(.io, "the key cannot be written: \(errnoText())") }
     }
 
     /// Columns as wide as their widest cell; the last one is not padded.
@@ -31,17 +46,24 @@ package enum Output {
     }
 
     /// Writes all of `text`; a reader that left (EPIPE) ends the command quietly by signal.
-    private static func write(_ text: String, to descriptor: Int32) {
+    ///
+    /// - Returns: whether all of it was written; else errno says why not.
+    @discardableResult
+    private static func write(_ text: String, to descriptor: Int32) -> Bool {
         var text = text
-        text.withUTF8 { bytes in
-            var rest = unsafe bytes[...]
-            while unsafe !rest.isEmpty {
-                let written = unsafe Glibc.write(descriptor, Array(rest), rest.count)
-                if written < 0 && errno == EINTR { continue }
-                guard written > 0 else { return }
-                unsafe rest = rest.dropFirst(written)
-            }
+        return text.withUTF8 { unsafe write(UnsafeRawBufferPointer($0), to: descriptor) }
+    }
+
+    private static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Bool {
+        var done = 0
+        while done < bytes.count {
+            let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[done...])
+            let written = unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+            if written < 0 && errno == EINTR { continue }
+            guard written > 0 else { return false }
+            done += written
         }
+        return true
     }
 
     /// Whether colours help: on a terminal, unless NO_COLOR (no-color.org) is set.

@@ -13,7 +13,7 @@ struct ServerCommand: ParsableCommand {
     static func main() async {
         Hygiene.protectProcess()
         do {
-            Hygiene.protectAgent()
+            Hygiene.protectServer()
             guard let command = try parseAsRoot() as? ServerCommand else { return }
             try await SecretServer.run(command.options)
         } catch {

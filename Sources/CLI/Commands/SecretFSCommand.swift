@@ -30,7 +30,11 @@ struct SecretFSCommand: ParsableCommand {
             CommandGroup(
                 name: "Visibility",
                 subcommands: [GrantCommand.self, RevokeCommand.self, VisibleCommand.self]),
-            CommandGroup(name: "Users", subcommands: [MountersCommand.self, AdminCommand.self]),
+            CommandGroup(
+                name: "Users",
+                subcommands: [
+                    UserCommand.self, APIKeyCommand.self, MountersCommand.self, AdminCommand.self,
+                ]),
             CommandGroup(
                 name: "Keys",
                 subcommands: [

@@ -45,7 +45,12 @@ struct OperationRoutes: Sendable {
         return .json(["status": "ready"])
     }
 
-    private var isReady: Bool { !service.store.isSealed && (try? service.store.hasNewestKeys()) == true }
+    private var isReady: Bool {
+        let store = service.store
+        // A keyring that was rotated since the last request is taken now.
+        guard !store.isSealed, (try? store.renewKeys()) != nil else { return false }
+        return (try? store.hasNewestKeys()) == true
+    }
 
     private func metrics(_ call: Call) throws -> Answer {
         // How much is asked for is for those who see everything.

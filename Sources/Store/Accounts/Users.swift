@@ -35,7 +35,8 @@ extension SecretStore {
         return found.value
     }
 
-    package func hasUser(_ name: UserName) throws(StoreError) -> Bool { try findUser(name) != nil }
+    /// By name alone: nothing is opened.
+    package func hasUser(_ name: UserName) throws(StoreError) -> Bool { try userRecord(name) != nil }
 
     /// - Parameter password: 12 to 1,024 bytes; nil for a user who has only API keys.
     /// - Throws: `.userExists`, `.passwordLength`, `.tooManyRoles`.
@@ -117,10 +118,13 @@ extension SecretStore {
     // MARK: Below: shared by the operations
 
     func findUser(_ name: UserName) throws(StoreError) -> Found<User>? {
-        let key = Keys.user(name)
-        let snapshot = try storing { () throws(StorageError) in try storage.read([.key(key)], at: nil) }
-        guard let record = snapshot.records.first else { return nil }
+        guard let record = try userRecord(name) else { return nil }
         return try foundUser(name, record)
+    }
+
+    private func userRecord(_ name: UserName) throws(StoreError) -> StoredRecord? {
+        let key = Keys.user(name)
+        return try storing { () throws(StorageError) in try storage.read([.key(key)], at: nil).records.first }
     }
 
     func foundUser(_ name: UserName, _ record: StoredRecord) throws(StoreError) -> Found<User> {
