@@ -63,6 +63,7 @@ let package = Package(
                 ])
             ]),
         .target(name: "CShim"),
+        .target(name: "CWipingFree"),
         // What our programs have in common: where a store is, how it is opened, what failures look like.
         .target(
             name: "Console",
@@ -102,7 +103,7 @@ let package = Package(
         .executableTarget(
             name: "ServerProgram",
             dependencies: [
-                "Server", "Console", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Server", "Console", "CWipingFree", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .executableTarget(

@@ -32,12 +32,6 @@ package enum Hygiene {
         if geteuid() == 0 || Files.limit(__RLIMIT_MEMLOCK).rlim_cur == .max { linux_lock_all_memory() }
     }
 
-    /// For the server: buffers of libraries, which nobody wipes, do not outlive their use.
-    package static func protectServer() {
-        protectAgent()
-        _ = linux_overwrite_freed_memory()
-    }
-
     /// Undoes what a program that this process becomes must not inherit.
     package static func restoreForProgram() {
         setCoreLimit(coreLimit.withLock { $0 })

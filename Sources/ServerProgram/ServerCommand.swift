@@ -1,4 +1,5 @@
 import ArgumentParser
+import CWipingFree
 import Console
 import Server
 
@@ -13,7 +14,10 @@ struct ServerCommand: ParsableCommand {
     static func main() async {
         Hygiene.protectProcess()
         do {
-            Hygiene.protectServer()
+            Hygiene.protectAgent()
+            guard wiping_free_is_in_place() else {
+                throw Failure(.damaged, "this program was linked without what wipes freed memory")
+            }
             guard let command = try parseAsRoot() as? ServerCommand else { return }
             try await SecretServer.run(command.options)
         } catch {

@@ -42,11 +42,6 @@ static inline int linux_posix_spawn_close_from(posix_spawn_file_actions_t *actio
     return posix_spawn_file_actions_addclosefrom_np(actions, first);
 }
 
-// The server: what is freed is overwritten at once, but for pieces of up to 1,032 bytes that glibc keeps for the thread
-// (M_PERTURB, mallopt(3); free_perturb in glibc's malloc.c). Answers 0 where that is not to be had.
-extern int mallopt(int parameter, int value);
-static inline int linux_overwrite_freed_memory(void) { return mallopt(-6 /* M_PERTURB */, 0xA5); }
-
 // statfs(2): its header is in no module. Negative if the call fails.
 #include <sys/vfs.h>
 static inline long linux_file_system_type(int descriptor) {
