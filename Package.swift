@@ -103,7 +103,8 @@ let package = Package(
         .executableTarget(
             name: "ServerProgram",
             dependencies: [
-                "Server", "Console", "CWipingFree", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Server", "Console", "CWipingFree",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .executableTarget(

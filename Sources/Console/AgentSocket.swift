@@ -106,7 +106,9 @@ package enum AgentMessage {
         return Failure(.unavailable, "the agent went away", hint: hint)
     }
 
-    package static func send(_ message: some Encodable, descriptors: [Int32] = [], over socket: OwnedDescriptor)
+    package static func send(
+        _ message: some Encodable, descriptors: [Int32] = [], over socket: OwnedDescriptor
+    )
         throws(Failure)
     {
         guard let data = try? JSONEncoder().encode(message), data.count <= AgentSocket.maximumMessage else {

@@ -68,15 +68,16 @@ package enum SecretServer {
 
     private static func responder(
         _ service: APIService, _ work: StoreWork, _ connections: ConnectionCounters, _ audit: AuditReader
-    ) -> Gate<RouterResponder<APIContext>> {
+    ) -> Gate {
         let parts = RequestParts(
             service: service, authenticators: [KeyAuthenticator(service.store)], work: work,
-            bodies: RequestBodyReader(budget: ByteBudget(ConnectionLimits.bodiesBytes)), metrics: service.metrics)
+            bodies: RequestBodyReader(budget: ByteBudget(ConnectionLimits.bodiesBytes)),
+            metrics: service.metrics)
         let calls = service.routes(audit)
         let operation = OperationRoutes(service: service, work: work, connections: connections)
         // The document tells of itself, too.
         let document = OpenAPIDocument.bytes(of: calls + operation.all([]))
-        return RouteTable.responder(calls + operation.all(document), parts)
+        return Gate(table: RouteTable(calls + operation.all(document), parts), metrics: service.metrics)
     }
 
     private static func certificates(
@@ -105,7 +106,8 @@ package enum SecretServer {
             let status: ExitStatus = error.errnoCode == EACCES ? .denied : .unavailable
             return Failure(
                 status, "\(options.listen) cannot be listened on: \(errnoText(error.errnoCode))",
-                hint: error.errnoCode == EADDRINUSE ? "another program listens there; choose another --listen" : nil)
+                hint: error.errnoCode == EADDRINUSE
+                    ? "another program listens there; choose another --listen" : nil)
         }
         return Failure(.system, "the server ended: \(type(of: error))")
     }

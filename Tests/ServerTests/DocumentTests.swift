@@ -11,7 +11,8 @@ import Testing
     @Test func `codes are those of the contract and never renumbered`() {
         #expect(
             APIError.Code.allCases.map(\.rawValue) == [
-                1009, 2001, 2002, 8000, 8001, 8002, 8003, 8004, 8005, 8006, 8007, 8008, 8009, 8010, 8011, 8012, 8013,
+                1009, 2001, 2002, 8000, 8001, 8002, 8003, 8004, 8005, 8006, 8007, 8008, 8009, 8010, 8011,
+                8012, 8013,
                 8014,
             ])
     }
@@ -20,7 +21,8 @@ import Testing
         let body = APIError.noSecret("of this id").body("0123456789abcdef")
         #expect(
             String(decoding: body.bytes, as: UTF8.self)
-                == #"{"error":{"id":"0123456789abcdef","code":8008,"message":"there is no secret of this id here"}}"#)
+                == #"{"error":{"id":"0123456789abcdef","code":8008,"message":"there is no secret of this id here"}}"#
+        )
     }
 
     @Test func `a fault of the server is not told to clients`() {
@@ -39,8 +41,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("127.0.0.1:8443", "127.0.0.1", 8443, true), ("localhost:0", "127.0.0.1", 0, true), ("[::1]:1", "::1", 1, true),
-        ("0.0.0.0:443", "0.0.0.0", 443, false), ("[::]:65535", "::", 65535, false), ("127.1.2.3:5", "127.1.2.3", 5, true),
+        ("127.0.0.1:8443", "127.0.0.1", 8443, true), ("localhost:0", "127.0.0.1", 0, true),
+        ("[::1]:1", "::1", 1, true),
+        ("0.0.0.0:443", "0.0.0.0", 443, false), ("[::]:65535", "::", 65535, false),
+        ("127.1.2.3:5", "127.1.2.3", 5, true),
     ])
     func `an address to listen on is an address and a port`(
         _ text: String, _ host: String, _ port: Int, _ isLoopback: Bool
@@ -50,12 +54,15 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "8443", ":8443", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:+1", "::1:8443", "[127.0.0.1]:1",
+        "", "8443", ":8443", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:+1", "::1:8443",
+        "[127.0.0.1]:1",
         "example.org:443", "127.0.0.1:80:80", "[::1%lo]:1", "127.0.0.1 :1", "[::1:1",
     ])
     func `anything else is not`(_ text: String) { #expect(ListenAddress(text) == nil) }
 
-    @Test(arguments: [("a%2Fb", "a/b"), ("%C3%A9", "é"), ("a", "a"), ("%", nil), ("%4", nil), ("%zz", nil), ("%ff", nil)])
+    @Test(arguments: [
+        ("a%2Fb", "a/b"), ("%C3%A9", "é"), ("a", "a"), ("%", nil), ("%4", nil), ("%zz", nil), ("%ff", nil),
+    ])
     func `an escape in a path means a byte of UTF-8`(_ text: String, _ meaning: String?) {
         #expect(PercentCoding.decoded(text) == meaning)
     }
@@ -81,7 +88,8 @@ import Testing
         #expect(lines.contains("secretfs_http_request_duration_seconds_bucket{\(route),le=\"+Inf\"} 2"))
         #expect(lines.contains("secretfs_connections 2") && lines.contains("secretfs_ready 1"))
         for line in lines where !line.hasPrefix("#") {
-            #expect(line.wholeMatch(of: /[a-z_]+(\{[^}]*(\{[a-zA-Z]+\}[^}]*)*\})? [0-9.e+-]+/) != nil, "\(line)")
+            #expect(
+                line.wholeMatch(of: /[a-z_]+(\{[^}]*(\{[a-zA-Z]+\}[^}]*)*\})? [0-9.e+-]+/) != nil, "\(line)")
         }
     }
 }

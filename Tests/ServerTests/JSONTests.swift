@@ -15,7 +15,8 @@ private func object(_ text: String) throws -> JSONObject { try JSONObject(try bo
 
 @Suite struct `A JSON body` {
     @Test(arguments: [
-        ("\"\"", ""), (#""a\u0062c""#, "abc"), (#""\ud83d\ude00""#, "😀"), (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{C}\n\r\t"),
+        ("\"\"", ""), (#""a\u0062c""#, "abc"), (#""\ud83d\ude00""#, "😀"),
+        (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{C}\n\r\t"),
         (#""\u0000""#, "\0"), ("\"é€😀\"", "é€😀"), (#""x\u00e9y\u20acz""#, "xéy€z"),
     ])
     func `gives a string and a value what they mean`(_ text: String, _ meaning: String) throws {
@@ -33,9 +34,12 @@ private func object(_ text: String) throws -> JSONObject { try JSONObject(try bo
     }
 
     @Test func `tells a type that is not the wanted one, without what is there`() throws {
-        let object = try object(#"{"a":"planted","b":["x",1],"c":1.5,"d":-1,"e":4294967295,"f":4294967296,"g":{}}"#)
+        let object = try object(
+            #"{"a":"planted","b":["x",1],"c":1.5,"d":-1,"e":4294967295,"f":4294967296,"g":{}}"#)
         #expect(throws: JSONError("a must be a number, and there is a string")) { try object.number("a") }
-        #expect(throws: JSONError("b must be an array of strings, and there is a number")) { try object.strings("b") }
+        #expect(throws: JSONError("b must be an array of strings, and there is a number")) {
+            try object.strings("b")
+        }
         #expect(throws: JSONError("g must be a string, and there is an object")) { try object.value("g") }
         for name in ["c", "d", "f"] { #expect(throws: JSONError.self) { try object.number(name) } }
         #expect(try object.number("e") == .max)
@@ -89,7 +93,9 @@ private func object(_ text: String) throws -> JSONObject { try JSONObject(try bo
                     switch Int.random(in: 0..<3, using: &random) {
                     case 0: bytes[place] = UInt8.random(in: 0...255, using: &random)
                     case 1: bytes.remove(at: place)
-                    default: bytes.insert(Array("{}[]\",:\\u0-+.eE\n é".utf8).randomElement(using: &random) ?? 0, at: place)
+                    default:
+                        bytes.insert(
+                            Array("{}[]\",:\\u0-+.eE\n é".utf8).randomElement(using: &random) ?? 0, at: place)
                     }
                 }
             }
@@ -119,9 +125,11 @@ private func object(_ text: String) throws -> JSONObject { try JSONObject(try bo
     private func meaning(of node: JSONNode, in text: RawSpan) -> Any {
         switch node {
         case .object(let members):
-            Dictionary(uniqueKeysWithValues: members.map { ($0.name, meaning(of: $0.node, in: text)) }) as NSDictionary
+            Dictionary(uniqueKeysWithValues: members.map { ($0.name, meaning(of: $0.node, in: text)) })
+                as NSDictionary
         case .array(let nodes): nodes.map { meaning(of: $0, in: text) } as NSArray
-        case .string(let range): String(decoding: JSONString.bytes(of: range, in: text), as: UTF8.self) as NSString
+        case .string(let range):
+            String(decoding: JSONString.bytes(of: range, in: text), as: UTF8.self) as NSString
         case .number(let range):
             NSNumber(value: Double(String(decoding: range.map { text.byte(at: $0) }, as: UTF8.self)) ?? .nan)
         case .bool(let bool): NSNumber(value: bool)
@@ -135,10 +143,15 @@ private func object(_ text: String) throws -> JSONObject { try JSONObject(try bo
         let value: String
         switch kind {
         case 0: value = ["true", "false", "null"].randomElement(using: &random) ?? "null"
-        case 1: value = ["0", "-0", "12", "-3.25", "1e3", "5E-2", "0.5e+1", "123456"].randomElement(using: &random) ?? "0"
+        case 1:
+            value =
+                ["0", "-0", "12", "-3.25", "1e3", "5E-2", "0.5e+1", "123456"].randomElement(using: &random)
+                ?? "0"
         case 2...4: value = string(&random)
         case 5:
-            let elements = (0..<Int.random(in: 0..<4, using: &random)).map { _ in text(&random, depth: depth + 1) }
+            let elements = (0..<Int.random(in: 0..<4, using: &random)).map { _ in
+                text(&random, depth: depth + 1)
+            }
             value = "[" + elements.joined(separator: ",") + "]"
         default:
             let members = (0..<Int.random(in: 0..<4, using: &random)).map { _ in
@@ -150,8 +163,13 @@ private func object(_ text: String) throws -> JSONObject { try JSONObject(try bo
     }
 
     private func string(_ random: inout Seeded) -> String {
-        let parts = ["a", "Z", "0", " ", "é", "€", "😀", #"\n"#, #"\""#, #"\\"#, #"\/"#, #"\u0041"#, #"\u00e9"#, #"\ud83d\ude00"#, #"\ud83d"#, "\u{7f}"]
-        return "\"" + (0..<Int.random(in: 0..<6, using: &random)).map { _ in parts.randomElement(using: &random) ?? "" }.joined() + "\""
+        let parts = [
+            "a", "Z", "0", " ", "é", "€", "😀", #"\n"#, #"\""#, #"\\"#, #"\/"#, #"\u0041"#, #"\u00e9"#,
+            #"\ud83d\ude00"#, #"\ud83d"#, "\u{7f}",
+        ]
+        return "\""
+            + (0..<Int.random(in: 0..<6, using: &random)).map { _ in parts.randomElement(using: &random) ?? ""
+            }.joined() + "\""
     }
 }
 

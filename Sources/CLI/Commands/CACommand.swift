@@ -5,7 +5,8 @@ import Store
 
 struct CACommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ca", abstract: "The certificate authority of the store's server.", subcommands: [Show.self])
+        commandName: "ca", abstract: "The certificate authority of the store's server.",
+        subcommands: [Show.self])
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(

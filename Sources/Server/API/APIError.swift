@@ -60,7 +60,8 @@ extension APIError {
     static let noPath = APIError(.notFound, "there is nothing at this path")
     static let notAuthenticated = APIError(
         .unauthorized, .notAuthenticated,
-        "no API key, or one that is not valid: Authorization: KEY, Authorization: Simple KEY or Authorization: Bearer KEY")
+        "no API key, or one that is not valid: Authorization: KEY, Authorization: Simple KEY or Authorization: Bearer KEY"
+    )
     static let tooLarge = APIError(
         .contentTooLarge, .malformedAlgorithmSecretRequestJson,
         "the body has more than \(ConnectionLimits.bodyBytes) bytes, the most that is taken")

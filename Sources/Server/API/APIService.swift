@@ -55,7 +55,8 @@ final class APIService: Sendable {
     func require(_ isAllowed: Bool, _ call: Call, _ home: SecretHome? = nil) throws(APIError) {
         guard !isAllowed else { return }
         deny(call, home)
-        throw APIError(.forbidden, .notAuthorized, "this key may not do that; an administrator can give its user a role")
+        throw APIError(
+            .forbidden, .notAuthorized, "this key may not do that; an administrator can give its user a role")
     }
 
     /// Records that somebody was refused.

@@ -102,7 +102,9 @@ struct AuditCalls: Sendable {
             case .algorithm(let name): if record.texts[.algorithm] != name.description { return false }
             case .owner(let owner):
                 let isOwners = record.texts[.owner] == owner.text
-                guard isOwners || record.texts[.algorithm]?.hasPrefix("\(owner)/") ?? false else { return false }
+                guard isOwners || record.texts[.algorithm]?.hasPrefix("\(owner)/") ?? false else {
+                    return false
+                }
             case nil: break
             }
             if let secret, record.texts[.secret] != secret.text { return false }

@@ -26,7 +26,8 @@ struct OperationRoutes: Sendable {
                 .get, "/metrics", .known,
                 .init(
                     operation: "getMetrics", tag: "operation",
-                    summary: "Counters for Prometheus; for administrators and viewers.", answer: ["type": "string"],
+                    summary: "Counters for Prometheus; for administrators and viewers.",
+                    answer: ["type": "string"],
                     type: "text/plain; version=0.0.4"), metrics),
             Route(
                 .get, "/openapi.json", .anybody,
@@ -40,7 +41,8 @@ struct OperationRoutes: Sendable {
     private func ready(_ call: Call) throws -> Answer {
         guard isReady else {
             throw APIError(
-                .serviceUnavailable, .secretProviderFailed, "the store is sealed or cannot be read", retryAfter: 5)
+                .serviceUnavailable, .secretProviderFailed, "the store is sealed or cannot be read",
+                retryAfter: 5)
         }
         return .json(["status": "ready"])
     }

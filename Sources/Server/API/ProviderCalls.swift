@@ -27,7 +27,8 @@ struct ProviderCalls: Sendable {
         try service.require(try call.principal().permissions.mayManageProviders, call)
         let body = try call.json()
         try body.allowOnly([
-            "name", "description", "moduleName", "factoryClassName", "interfaceVersion", "isEnabled", "isDefault",
+            "name", "description", "moduleName", "factoryClassName", "interfaceVersion", "isEnabled",
+            "isDefault",
             "configuration",
         ])
         _ = try body.requiredString("name")
@@ -40,14 +41,16 @@ struct ProviderCalls: Sendable {
         try service.require(try call.principal().permissions.mayManageProviders, call)
         try check(call)
         throw APIError(
-            .badRequest, .cannotModifyInternalSecretProvider, "the internal secret provider cannot be changed")
+            .badRequest, .cannotModifyInternalSecretProvider, "the internal secret provider cannot be changed"
+        )
     }
 
     func delete(_ call: Call) throws -> Answer {
         try service.require(try call.principal().permissions.mayManageProviders, call)
         try check(call)
         throw APIError(
-            .badRequest, .unableToDeleteDefaultSecretProvider, "the default secret provider cannot be deleted")
+            .badRequest, .unableToDeleteDefaultSecretProvider, "the default secret provider cannot be deleted"
+        )
     }
 
     /// It is the default already.

@@ -16,7 +16,8 @@ extension APIService {
                 .get, "/v1/algorithms", .known,
                 .init(
                     operation: "listAlgorithms", tag: "algorithms",
-                    summary: "The algorithms that the key's user may see.", answer: Schemas.list(of: "Algorithm")),
+                    summary: "The algorithms that the key's user may see.",
+                    answer: Schemas.list(of: "Algorithm")),
                 calls.list),
             Route(
                 .get, "/v1/algorithms/{owner}/{name}", .known,
@@ -40,40 +41,46 @@ extension APIService {
 
     private var algorithmSecretRoutes: [Route] {
         let calls = SecretCalls(service: self) { [self] call in try algorithmPlace(call) }
-        return secretRoutes(calls, "/v1/algorithms/{algorithmId}/secrets", "AlgorithmSecret", isPlainList: false)
+        return secretRoutes(calls, "/v1/algorithms/{algorithmId}/secrets", "AlgorithmSecret")
     }
 
     /// Secrets that an owner shares: seen by the algorithms that they are granted to.
     private var ownerSecretRoutes: [Route] {
         let calls = SecretCalls(service: self) { [self] call in try ownerPlace(call) }
-        return secretRoutes(calls, "/v1/owners/{owner}/secrets", "OwnerSecret", isPlainList: true)
+        return secretRoutes(calls, "/v1/owners/{owner}/secrets", "OwnerSecret")
     }
 
-    private func secretRoutes(
-        _ calls: SecretCalls, _ path: String, _ what: String, isPlainList: Bool
-    ) -> [Route] {
+    private func secretRoutes(_ calls: SecretCalls, _ path: String, _ what: String) -> [Route] {
         let one = path + "/{secretId}"
         func text(
-            _ operation: String, _ summary: String, body: String? = nil, answer: JSON? = Schemas.reference("Secret"),
+            _ operation: String, _ summary: String, body: String? = nil,
+            answer: JSON? = Schemas.reference("Secret"),
             status: HTTPResponse.Status = .ok
         ) -> RouteText {
             RouteText(
-                operation: operation, tag: "secrets", summary: summary, body: body, answer: answer, status: status,
+                operation: operation, tag: "secrets", summary: summary, body: body, answer: answer,
+                status: status,
                 refusals: [.notFound])
         }
         let list = Schemas.secretList
         return [
-            Route(.get, path, .known, text("list\(what)s", "Its secrets, without values.", answer: list), calls.list),
             Route(
-                .post, path, .known, text("create\(what)", "Make a secret.", body: "NewSecret"), calls.create),
+                .get, path, .known, text("list\(what)s", "Its secrets, without values.", answer: list),
+                calls.list),
+            Route(
+                .post, path, .known, text("create\(what)", "Make a secret.", body: "New\(what)"), calls.create
+            ),
             Route(.get, one, .known, text("get\(what)", "A secret, without its value."), calls.show),
             Route(
                 .put, one, .known,
-                text("update\(what)", "Replace the value, or change what people call it.", body: "SecretUpdate"),
+                text(
+                    "update\(what)", "Replace the value, or change what people call it.",
+                    body: "\(what)Update"),
                 fault: .editSecretFailed, calls.update),
             Route(
                 .delete, one, .known,
-                text("delete\(what)", "Delete a secret and all its versions.", answer: nil, status: .noContent),
+                text(
+                    "delete\(what)", "Delete a secret and all its versions.", answer: nil, status: .noContent),
                 fault: .unableToDeleteSecret, calls.delete),
             Route(
                 .get, one + "/versions", .known,
@@ -82,7 +89,9 @@ extension APIService {
                     answer: Schemas.list(of: "Version")), calls.history),
             Route(
                 .post, one + "/rollback", .known,
-                text("rollBack\(what)", "Make the value of a kept version the newest version.", body: "Rollback"),
+                text(
+                    "rollBack\(what)", "Make the value of a kept version the newest version.",
+                    body: "Rollback"),
                 fault: .editSecretFailed, calls.rollBack),
         ]
     }
@@ -95,7 +104,8 @@ extension APIService {
             Route(
                 .get, path, .known,
                 .init(
-                    operation: "getGrants", tag: "grants", summary: "The algorithms that see an owner's secret.",
+                    operation: "getGrants", tag: "grants",
+                    summary: "The algorithms that see an owner's secret.",
                     answer: answer, refusals: [.notFound]), calls.show),
             Route(
                 .put, path, .known,
@@ -115,7 +125,8 @@ extension APIService {
             status: HTTPResponse.Status = .ok, isOne: Bool = true
         ) -> RouteText {
             RouteText(
-                operation: operation, tag: "providers", summary: summary, body: body, answer: answer, status: status,
+                operation: operation, tag: "providers", summary: summary, body: body, answer: answer,
+                status: status,
                 refusals: isOne ? [.notFound] : [])
         }
         let all = Schemas.array(of: "Provider")
@@ -133,7 +144,8 @@ extension APIService {
                     "createProvider", "Always refused: this server has its internal provider only.",
                     body: "NewProvider", answer: provider, isOne: false), calls.create),
             Route(
-                .get, admin + "/{providerId}", .known, text("getProvider", "A provider.", answer: provider), calls.show),
+                .get, admin + "/{providerId}", .known, text("getProvider", "A provider.", answer: provider),
+                calls.show),
             Route(
                 .post, admin + "/{providerId}", .known,
                 text(

@@ -25,7 +25,8 @@ struct SecretCalls: Sendable {
         let place = try changeablePlace(call)
         let body = try call.json()
         try body.allowOnly([
-            "short_name", "description", "owner_type", "owner_id", "secret_key", "secret_value", "provider_id",
+            "short_name", "description", "owner_type", "owner_id", "secret_key", "secret_value",
+            "provider_id",
             "delivery",
         ])
         try check(body, place)
@@ -48,7 +49,8 @@ struct SecretCalls: Sendable {
         let place = try changeablePlace(call)
         let body = try call.json()
         try body.allowOnly([
-            "short_name", "description", "owner_type", "owner_id", "secret_key", "secret_value", "provider_id",
+            "short_name", "description", "owner_type", "owner_id", "secret_key", "secret_value",
+            "provider_id",
             "delivery",
         ])
         try check(body, place)

@@ -4,8 +4,8 @@ import Logging
 import NIOCore
 
 /// Around everything: every request gets an answer in the API's form, a line in the log and its place in the metrics.
-struct Gate<Inner: HTTPResponder>: HTTPResponder where Inner.Context == APIContext {
-    let inner: Inner
+struct Gate: HTTPResponder {
+    let table: RouteTable
     let metrics: Metrics
 
     func respond(to request: Request, context: APIContext) async throws -> Response {
@@ -13,15 +13,16 @@ struct Gate<Inner: HTTPResponder>: HTTPResponder where Inner.Context == APIConte
         let start = clock.now
         var response: Response
         do {
-            response = try await inner.respond(to: request, context: context)
-            // The router's own answer, for a path that it does not have.
-            if isUnrouted(context) { response = refusal(.noPath, context) }
+            response = try await table.router.respond(to: request, context: context)
+            // The router's own answer, for what it has no route for.
+            if isUnrouted(context) { response = refusal(unrouted(request, context), context) }
         } catch let error as APIError {
             response = refusal(error, context)
         } catch let error as HTTPError {
             response = refusal(APIError(error.status, error.status.reasonPhrase), context)
         } catch is CancellationError {
-            response = refusal(APIError(.serviceUnavailable, "the server is stopping", retryAfter: 1), context)
+            response = refusal(
+                APIError(.serviceUnavailable, "the server is stopping", retryAfter: 1), context)
         }
         response.headers[Self.requestID] = context.mark.id
         note(request, response, clock.now - start, context)
@@ -51,6 +52,14 @@ struct Gate<Inner: HTTPResponder>: HTTPResponder where Inner.Context == APIConte
                 "method": "\(method)", "route": "\(route)", "status": "\(response.status.code)",
                 "milliseconds": "\(Double(Int(elapsed * 100_000)) / 100)",
             ])
+    }
+
+    private func unrouted(_ request: Request, _ context: APIContext) -> APIError {
+        guard let (template, methods) = table.methods(at: request.uri.path) else { return .noPath }
+        context.coreContext.endpointPath.value = template
+        var error = APIError(.methodNotAllowed, "this path does not take this method")
+        error.allow = methods
+        return error
     }
 
     private func isUnrouted(_ context: APIContext) -> Bool {

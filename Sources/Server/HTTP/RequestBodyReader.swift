@@ -35,7 +35,9 @@ struct RequestBodyReader: Sendable {
     /// How long it may become, in bytes.
     private func expectedCount(_ fields: HTTPFields) throws -> Int {
         guard let text = fields[.contentLength] else { return ConnectionLimits.bodyBytes }
-        guard let count = Int(text), count >= 0 else { throw APIError.malformed("Content-Length is not a number") }
+        guard let count = Int(text), count >= 0 else {
+            throw APIError.malformed("Content-Length is not a number")
+        }
         guard count <= ConnectionLimits.bodyBytes else { throw APIError.tooLarge }
         return count
     }

@@ -28,6 +28,8 @@ struct RequestParts: Sendable {
         let failure = Failure(ours: error)
         context.logger.error(
             "a request failed",
-            metadata: ["reason": "\(failure?.message ?? "\(type(of: error))")", "hint": "\(failure?.hint ?? "-")"])
+            metadata: [
+                "reason": "\(failure?.message ?? "\(type(of: error))")", "hint": "\(failure?.hint ?? "-")",
+            ])
     }
 }

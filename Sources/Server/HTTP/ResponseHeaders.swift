@@ -10,7 +10,10 @@ final class ResponseHeaders: ChannelOutboundHandler, RemovableChannelHandler {
 
     private static let always: [(HTTPField.Name, String)] = [
         (.cacheControl, "no-store"),
-        (.contentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+        (
+            .contentSecurityPolicy,
+            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        ),
         (.xContentTypeOptions, "nosniff"),
         (name("X-Frame-Options"), "DENY"),
         (name("Referrer-Policy"), "no-referrer"),
@@ -25,8 +28,12 @@ final class ResponseHeaders: ChannelOutboundHandler, RemovableChannelHandler {
     init(isSecure: Bool) { self.isSecure = isSecure }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        guard case .head(var head) = unwrapOutboundIn(data) else { return context.write(data, promise: promise) }
-        for (name, value) in Self.always where head.headerFields[name] == nil { head.headerFields[name] = value }
+        guard case .head(var head) = unwrapOutboundIn(data) else {
+            return context.write(data, promise: promise)
+        }
+        for (name, value) in Self.always where head.headerFields[name] == nil {
+            head.headerFields[name] = value
+        }
         if isSecure { head.headerFields[Self.overTLS.0] = Self.overTLS.1 }
         context.write(wrapOutboundOut(.head(head)), promise: promise)
     }

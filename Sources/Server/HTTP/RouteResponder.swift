@@ -91,16 +91,3 @@ struct RouteResponder: HTTPResponder {
             status: answer.status, headers: fields, body: .init(byteBuffer: ByteBuffer(bytes: answer.body)))
     }
 }
-
-/// For a method that a path does not take.
-struct MethodRefusal: HTTPResponder {
-    let path: String
-    let allowed: [HTTPRequest.Method]
-
-    func respond(to request: Request, context: APIContext) async throws -> Response {
-        context.coreContext.endpointPath.value = path
-        var error = APIError(.methodNotAllowed, "this path does not take \(request.method.rawValue)")
-        error.allow = allowed
-        throw error
-    }
-}

@@ -17,7 +17,8 @@ struct JSONObject: Sendable {
     /// - Throws: if there is a member of another name. Its name is not told: somebody may have typed a value there.
     func allowOnly(_ names: Set<String>) throws(JSONError) {
         guard members.keys.allSatisfy(names.contains) else {
-            throw JSONError("it has a member that is not known here; known are \(names.sorted().joined(separator: ", "))")
+            throw JSONError(
+                "it has a member that is not known here; known are \(names.sorted().joined(separator: ", "))")
         }
     }
 
@@ -48,12 +49,15 @@ struct JSONObject: Sendable {
         return value
     }
 
-    /// A whole number from 0 on, without a fraction or an exponent.
+    /// A whole number from 0 on, without an exponent; 1.0 is one.
     func number(_ name: String) throws(JSONError) -> UInt32? {
         guard let node = members[name] else { return nil }
         guard case .number(let range) = node else { throw wrong(name, "a number", node) }
-        let digits = text.withBytes { bytes in range.prefix(12).map { bytes.byte(at: $0) } }
-        guard let number = UInt32(String(decoding: digits, as: UTF8.self)) else {
+        let digits = text.withBytes { bytes in range.prefix(64).map { bytes.byte(at: $0) } }
+        let parts = String(decoding: digits, as: UTF8.self).split(separator: ".")
+        guard range.count < 64, parts.dropFirst().allSatisfy({ $0.allSatisfy { $0 == "0" } }),
+            let number = UInt32(parts[0])
+        else {
             throw JSONError("\(name) is not a whole number that is possible here")
         }
         return number

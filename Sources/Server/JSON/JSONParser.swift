@@ -56,7 +56,9 @@ struct JSONParser {
             return .object([])
         }
         while true {
-            guard try peek(text) == UInt8(ascii: "\"") else { throw JSONError("a name in an object is missing") }
+            guard try peek(text) == UInt8(ascii: "\"") else {
+                throw JSONError("a name in an object is missing")
+            }
             let range = try string(text)
             guard range.count <= Self.maximumName else { throw JSONError("a name in an object is too long") }
             let name = JSONString.bytes(of: range, in: text)

@@ -59,7 +59,9 @@ enum JSONString {
             place += 2
             return plain
         }
-        guard kind == UInt8(ascii: "u") else { throw JSONError("a string has an escape that JSON does not know") }
+        guard kind == UInt8(ascii: "u") else {
+            throw JSONError("a string has an escape that JSON does not know")
+        }
         let first = try unit(text, &place)
         if let scalar = Unicode.Scalar(first) { return scalar }
         guard (0xD800...0xDBFF).contains(first), text.byteCount - place >= 6,
@@ -71,7 +73,9 @@ enum JSONString {
         else { throw halfCharacter }
         return scalar
     }
-    private static var halfCharacter: JSONError { JSONError("a string has half of a character (a surrogate)") }
+    private static var halfCharacter: JSONError {
+        JSONError("a string has half of a character (a surrogate)")
+    }
 
     private static func plainEscape(_ kind: UInt8) -> Unicode.Scalar? {
         switch kind {
@@ -142,7 +146,9 @@ enum JSONString {
                 switch part {
                 case .run(let run): span.append(copying: text.extracting(run))
                 case .scalar(let scalar):
-                    for unit in Unicode.UTF8.encode(scalar) ?? .init() { unsafe span.append(unit, as: UInt8.self) }
+                    for unit in Unicode.UTF8.encode(scalar) ?? .init() {
+                        unsafe span.append(unit, as: UInt8.self)
+                    }
                 }
             }
         }

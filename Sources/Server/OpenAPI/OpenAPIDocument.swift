@@ -72,7 +72,9 @@ enum OpenAPIDocument {
 
     private static func responses(_ route: Route) -> JSON {
         let about = route.about
-        var success: [(String, JSON)] = [("description", .string(about.status == .noContent ? "Done." : "The answer."))]
+        var success: [(String, JSON)] = [
+            ("description", .string(about.status == .noContent ? "Done." : "The answer."))
+        ]
         if let answer = about.answer, about.status != .noContent {
             let schema: JSON = ["schema": answer]
             success.append(("content", JSON([(about.type, schema)])))
@@ -90,11 +92,15 @@ enum OpenAPIDocument {
     private static func capture(_ name: String) -> JSON {
         let isID = name.hasSuffix("Id")
         let schema: JSON =
-            isID ? ["type": "string", "format": "uuid"] : ["type": "string", "minLength": 1, "maxLength": 64]
+            isID
+            ? ["type": "string", "format": "uuid"] : ["type": "string", "minLength": 1, "maxLength": 64]
         return ["name": .string(name), "in": "path", "required": true, "schema": schema]
     }
 
     private static func query(_ query: RouteText.Query) -> JSON {
-        ["name": .string(query.name), "in": "query", "description": .string(query.about), "schema": query.schema]
+        [
+            "name": .string(query.name), "in": "query", "description": .string(query.about),
+            "schema": query.schema,
+        ]
     }
 }

@@ -30,10 +30,12 @@ enum Schemas {
     ]
     private static let about: JSON = [
         "type": "string", "maxLength": .number(Description.maximumCount),
-        "description": "What it is for: at most 1,024 bytes of UTF-8 on one line. A single blank means nothing.",
+        "description":
+            "What it is for: at most 1,024 bytes of UTF-8 on one line. A single blank means nothing.",
     ]
     private static let variable: JSON = [
-        "type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]*$", "maxLength": .number(EnvironmentName.maximumCount),
+        "type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]*$",
+        "maxLength": .number(EnvironmentName.maximumCount),
         "description": "The environment variable's name. It never changes.",
     ]
     private static let delivery: JSON = [
@@ -48,7 +50,9 @@ enum Schemas {
     private static let ownerType: JSON = ["type": "string", "enum": ["algorithm", "organization"]]
     private static let namePart: JSON = ["type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"]
     private static let grantee: JSON = [
-        "type": "string", "description": "OWNER/NAME, or OWNER/* for all algorithms of the secret's own owner.",
+        "type": "string",
+        "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}/([A-Za-z0-9_][A-Za-z0-9_.-]{0,63}|\\*)$",
+        "description": "OWNER/NAME, or OWNER/* for all algorithms of the secret's own owner.",
     ]
     private static let configuration: JSON = ["type": "object", "additionalProperties": text]
 
@@ -67,31 +71,36 @@ enum Schemas {
                     ]), "delivery": delivery,
                 ])
             ),
-            (
-                "NewSecret",
-                object(
-                    [
-                        "short_name": displayName, "description": about, "owner_type": ownerType,
-                        "owner_id": text, "secret_key": variable, "secret_value": value, "provider_id": uuid,
-                        "delivery": delivery,
-                    ], optional: ["description", "owner_type", "owner_id", "provider_id", "delivery"])
-            ),
-            (
-                "SecretUpdate",
-                object(
-                    [
-                        "short_name": displayName, "description": about, "owner_type": ownerType,
-                        "owner_id": text, "secret_key": variable, "secret_value": value, "provider_id": uuid,
-                        "delivery": delivery,
-                    ],
-                    optional: [
-                        "short_name", "description", "owner_type", "owner_id", "secret_key", "secret_value",
-                        "provider_id", "delivery",
-                    ])
-            ),
+            ("NewAlgorithmSecret", newSecret(of: "algorithm")),
+            ("NewOwnerSecret", newSecret(of: "organization")),
+            ("AlgorithmSecretUpdate", update(of: "algorithm")),
+            ("OwnerSecretUpdate", update(of: "organization")),
             ("Rollback", object(["version": ["type": "integer", "minimum": 1, "maximum": 4_294_967_295]])),
-            ("Version", object(["version": ["type": "integer"], "id": uuid, "created": time, "created_by": text])),
+            (
+                "Version",
+                object(["version": ["type": "integer"], "id": uuid, "created": time, "created_by": text])
+            ),
         ]
+    }
+
+    private static func members(of type: String) -> KeyValuePairs<String, JSON> {
+        [
+            "short_name": displayName, "description": about,
+            "owner_type": ["type": "string", "enum": .array([.string(type)])],
+            "owner_id": text.with([("description", "If it is there, the one that the path names.")]),
+            "secret_key": variable, "secret_value": value,
+            "provider_id": uuid.with([("description", "If it is there, the id of a provider.")]),
+            "delivery": delivery,
+        ]
+    }
+    private static func newSecret(of type: String) -> JSON {
+        let members = members(of: type)
+        let required: Set<String> = ["short_name", "secret_key", "secret_value"]
+        return object(members, optional: Set(members.map(\.key)).subtracting(required))
+    }
+    private static func update(of type: String) -> JSON {
+        let members = members(of: type)
+        return object(members, optional: Set(members.map(\.key)))
     }
 
     private static var otherSchemas: [(String, JSON)] {
@@ -128,7 +137,8 @@ enum Schemas {
             (
                 "Provider",
                 object([
-                    "id": uuid, "name": text, "description": text, "moduleName": text, "factoryClassName": text,
+                    "id": uuid, "name": text, "description": text, "moduleName": text,
+                    "factoryClassName": text,
                     "interfaceVersion": text, "isEnabled": bool, "isDefault": bool, "created": time,
                     "modified": time,
                 ])
@@ -157,8 +167,13 @@ extension Schemas {
         return [
             .init(
                 name: "algorithm", about: "Only of this algorithm, OWNER/NAME.",
-                schema: ["type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"]),
-            .init(name: "owner", about: "Only of this owner and its algorithms; not together with algorithm.", schema: namePart),
+                schema: [
+                    "type": "string",
+                    "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$",
+                ]),
+            .init(
+                name: "owner", about: "Only of this owner and its algorithms; not together with algorithm.",
+                schema: namePart),
             .init(name: "secret", about: "Only about secrets of this variable name.", schema: variable),
             .init(
                 name: "action", about: "Only this action.",
@@ -166,7 +181,8 @@ extension Schemas {
             .init(
                 name: "outcome", about: "Only what came to this.",
                 schema: [
-                    "type": "string", "enum": .array(AuditEvent.Outcome.allCases.map { .string($0.rawValue) }),
+                    "type": "string",
+                    "enum": .array(AuditEvent.Outcome.allCases.map { .string($0.rawValue) }),
                 ]),
             .init(name: "user", about: "Only what this user did.", schema: text),
             moment("since", "Only from this moment on."), moment("until", "Only before this moment."),

@@ -53,7 +53,9 @@ final class Metrics: Sendable {
         let state = state.withLock { $0 }
         var text = MetricsText()
         text.head("secretfs_http_requests_total", "counter", "Requests that were answered.")
-        for (series, count) in state.requests.sorted(by: { ($0.key.route, $0.key.status) < ($1.key.route, $1.key.status) }) {
+        for (series, count) in state.requests.sorted(by: {
+            ($0.key.route, $0.key.status) < ($1.key.route, $1.key.status)
+        }) {
             let labels = [("method", series.method), ("route", series.route), ("status", "\(series.status)")]
             text.line("secretfs_http_requests_total", labels, "\(count)")
         }
@@ -67,15 +69,19 @@ final class Metrics: Sendable {
             text.line("\(name)_sum", [("route", route)], "\(histogram.sum)")
             text.line("\(name)_count", [("route", route)], "\(histogram.count)")
         }
-        text.single("secretfs_refused_keys_total", "counter", "Requests whose API key was not one.", state.failedKeys)
-        text.single("secretfs_denied_requests_total", "counter", "Requests that a role does not let.", state.denied)
+        text.single(
+            "secretfs_refused_keys_total", "counter", "Requests whose API key was not one.", state.failedKeys)
+        text.single(
+            "secretfs_denied_requests_total", "counter", "Requests that a role does not let.", state.denied)
         text.single(
             "secretfs_overloaded_requests_total", "counter", "Requests that found no room.", state.overloaded)
         text.single("secretfs_connections", "gauge", "Clients that are connected.", gauges.connections)
         text.single(
-            "secretfs_slow_connections_total", "counter", "Connections that were ended because they took too long.",
+            "secretfs_slow_connections_total", "counter",
+            "Connections that were ended because they took too long.",
             gauges.cutOff)
-        text.single("secretfs_store_waiting", "gauge", "Requests that use or wait for the store.", gauges.waiting)
+        text.single(
+            "secretfs_store_waiting", "gauge", "Requests that use or wait for the store.", gauges.waiting)
         text.single("secretfs_ready", "gauge", "Whether the store can be used.", gauges.isReady ? 1 : 0)
         return text.lines
     }

@@ -11,7 +11,9 @@ enum CertificateFiles {
         do { chain = try NIOSSLCertificate.fromPEMFile(certificate) } catch {
             throw Failure(.badInput, "\(certificate) has no certificate in PEM form")
         }
-        guard !chain.isEmpty else { throw Failure(.badInput, "\(certificate) has no certificate in PEM form") }
+        guard !chain.isEmpty else {
+            throw Failure(.badInput, "\(certificate) has no certificate in PEM form")
+        }
         do { return TLSIdentity(chain: chain, key: try NIOSSLPrivateKey(file: key, format: .pem)) } catch {
             throw Failure(
                 .badInput, "\(key) has no private key in PEM form",
@@ -28,7 +30,8 @@ enum CertificateFiles {
         // Its group may read it: that is how a key is shared with the services of a machine.
         guard !isKey || status.st_mode & 0o007 == 0 else {
             throw Failure(
-                .denied, "everybody may read \(path), a private key", hint: "chmod 0600 \(path), and change the key")
+                .denied, "everybody may read \(path), a private key",
+                hint: "chmod 0600 \(path), and change the key")
         }
     }
 }

@@ -27,7 +27,8 @@ package struct Authority: Sendable {
                 span.append(copying: bytes.extracting(first: Self.keyCount))
             }
         }
-        certificate = record.withBytes { bytes in (Self.keyCount..<bytes.byteCount).map { bytes.byte(at: $0) } }
+        certificate = record.withBytes { bytes in (Self.keyCount..<bytes.byteCount).map { bytes.byte(at: $0) }
+        }
     }
 
     fileprivate func record() throws(SealError) -> SecretValue {

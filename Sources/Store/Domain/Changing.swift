@@ -231,7 +231,8 @@ extension SecretStore {
         _ secret: EnvironmentName, of home: SecretHome, ifSecret id: SecretID? = nil
     ) throws(StoreError) {
         try retrying("secret \(secret)") { () throws(StoreError) in
-            guard let found = try load(home, only: secret).secrets.first, id ?? found.value.id == found.value.id
+            guard let found = try load(home, only: secret).secrets.first,
+                id ?? found.value.id == found.value.id
             else { throw .secretMissing(secret, home) }
             var write = try write(to: home, by: .thisProcess)
             write.conditions.append(.unchanged(found.record.key, since: found.record.modified))

@@ -44,7 +44,8 @@ package struct PublicIdentity: Sendable {
                 unsafe span.append(UInt8(truncatingIfNeeded: now.seconds >> Int64(shift)), as: UInt8.self)
             }
             for shift in stride(from: 24, through: 0, by: -8) {
-                unsafe span.append(UInt8(truncatingIfNeeded: now.nanoseconds >> UInt32(shift)), as: UInt8.self)
+                unsafe span.append(
+                    UInt8(truncatingIfNeeded: now.nanoseconds >> UInt32(shift)), as: UInt8.self)
             }
             try span.append(randomBytes: counts.key)
         }
