@@ -23,12 +23,22 @@ let package = Package(
     name: "secretfs",
     products: [
         .executable(name: "secretfs", targets: ["CLI"]),
+        .executable(name: "secretfs-server", targets: ["ServerProgram"]),
         .executable(name: "secretfs-env", targets: ["EnvShim"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        // Of the server alone.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
@@ -53,12 +63,48 @@ let package = Package(
                 ])
             ]),
         .target(name: "CShim"),
-        .executableTarget(
-            name: "CLI",
+        .target(name: "CWipingFree"),
+        // What our programs have in common: where a store is, how it is opened, what failures look like.
+        .target(
+            name: "Console",
             dependencies: [
                 "Secrets", "Fuse", "SecretFS", "Store", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "CLI",
+            dependencies: [
+                "Console", "Secrets", "Fuse", "SecretFS", "Store", "CLinux",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "Server",
+            dependencies: [
+                "Console", "Secrets", "Store", "CLinux",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "ServerProgram",
+            dependencies: [
+                "Server", "Console", "CWipingFree",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -88,6 +134,13 @@ let package = Package(
         .testTarget(
             name: "StoreTests", dependencies: ["Store", "Secrets", "TestStoreWriter"],
             resources: [.copy("Fixtures")],
+            swiftSettings: checked),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "Server", "Console", "Store", "Secrets",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
             swiftSettings: checked),
         // A second process for the tests of the store.
         .executableTarget(

@@ -40,9 +40,10 @@ need_python() {
   .build-python/bin/pip install --quiet --retries 10 --disable-pip-version-check "$@"
 }
 
-# Both programs, optimised, in .build/release. The shim is built apart: it has no standard library to link.
+# All programs, optimised, in .build/release. The shim is built apart: it has no standard library to link.
 build_release() {
   say "building (release)"
   swift build -c release --static-swift-stdlib --product secretfs
+  swift build -c release --static-swift-stdlib --product secretfs-server
   swift build -c release --product secretfs-env
 }

@@ -68,6 +68,14 @@ package enum AuditAction: String, CaseIterable, Sendable {
     case secretGrant = "secret.grant"
     case secretRevoke = "secret.revoke"
     case adminUpdate = "admin.update"
+    // Users of the API, and their keys.
+    case userCreate = "user.create"
+    case userUpdate = "user.update"
+    case userDelete = "user.delete"
+    case apiKeyCreate = "api-key.create"
+    case apiKeyRevoke = "api-key.revoke"
+    /// With a password: who signed in, or was refused.
+    case login
     case auditSettings = "audit.settings"
     case auditRotate = "audit.rotate"
     // Keys and copies.
@@ -83,6 +91,13 @@ package enum AuditAction: String, CaseIterable, Sendable {
     case command
     case mount
     case unmount
+    // The server.
+    case serverStart = "server.start"
+    case serverStop = "server.stop"
+    /// A request to its API that was refused; what is done by one has the action of what is done.
+    case apiRequest = "api.request"
+    case authorityCreate = "ca.create"
+    case certificateIssue = "ca.issue"
     // The log of itself.
     case logBegin = "log.begin"
     case logLost = "log.lost"
@@ -102,6 +117,9 @@ package struct AuditActor: Hashable, Sendable {
     package var cgroup: String?
     /// A user of the API, or another actor without a uid.
     package var user: String?
+    /// Where a request to the API came from, as its connection has it, and what it is called in the server's log.
+    package var address: String?
+    package var request: String?
 
     package init(
         uid: UInt32? = nil, gid: UInt32? = nil, pid: Int32? = nil, thread: Int32? = nil,
@@ -140,7 +158,7 @@ package struct AuditActor: Hashable, Sendable {
         } else if actor.text.hasPrefix("uid "), let uid = UInt32(actor.text.dropFirst(4)) {
             self.init(uid: uid)
         } else {
-            self.init(user: actor.text)
+            self.init(user: actor.userName ?? actor.text)
         }
     }
 

@@ -38,6 +38,10 @@ package struct NameError: Error, Equatable, CustomStringConvertible {
         case owner = "owner"
         case displayName = "display name"
         case description = "description"
+        case user = "user name"
+        case role = "role"
+        case apiKey = "id of an API key"
+        case label = "label"
     }
     package let kind: Kind
     package let reason: String

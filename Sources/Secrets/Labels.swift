@@ -21,7 +21,7 @@ package struct Description: Hashable, Sendable, CustomStringConvertible {
     package var description: String { text }
 }
 
-private func oneLine(_ text: String, _ kind: NameError.Kind, maximum: Int) throws(NameError) -> String {
+func oneLine(_ text: String, _ kind: NameError.Kind, maximum: Int) throws(NameError) -> String {
     guard text.utf8.count <= maximum else {
         throw NameError(kind, "it has \(text.utf8.count) bytes; at most \(maximum) are allowed")
     }

@@ -15,8 +15,10 @@ COMMANDS = [
     ["key"], ["key", "status"], ["key", "rotate"], ["root-key"], ["root-key", "rotate"], ["root-key", "change"],
     ["seal"], ["unseal"],
     ["audit"], ["audit", "show"], ["audit", "verify"], ["audit", "unused"], ["audit", "rotate"], ["audit", "settings"],
+    ["user"], ["user", "create"], ["user", "list"], ["user", "show"], ["user", "update"], ["user", "password"], ["user", "delete"],
+    ["api-key"], ["api-key", "create"], ["api-key", "list"], ["api-key", "revoke"],
     ["mounters"], ["admin"], ["admin", "add"], ["admin", "remove"], ["admin", "list"],
-    ["import"], ["run"], ["mount"], ["unmount"], ["mounts"], ["agent"],
+    ["import"], ["run"], ["mount"], ["unmount"], ["mounts"], ["agent"], ["serve"], ["ca"], ["ca", "show"],
 ]  # fmt: skip
 
 
@@ -35,7 +37,7 @@ def subcommands(help: str) -> set[str]:
 
 def test_every_command_is_listed_and_no_other(empty):
     assert subcommands(empty.does("--help").output) == {command[0] for command in COMMANDS}
-    for group in ["algorithm", "secret", "key", "root-key", "audit", "admin"]:
+    for group in ["algorithm", "secret", "key", "root-key", "audit", "admin", "user", "api-key"]:
         inner = {command[1] for command in COMMANDS if len(command) == 2 and command[0] == group}
         assert subcommands(empty.does(group, "--help").output) == inner
 

@@ -102,6 +102,13 @@ def test_tab_completes_without_the_root_key(shell):
     assert b"vision/Captions" in shell.shown
 
 
+def test_tab_completes_users_and_roles(shell):
+    shell.store.does("user", "create", "alice", "--no-password")
+    shell.completes("secretfs user show al\t --json", b'"name" : "alice"')
+    shell.completes("secretfs user update alice --add-role vie\t; echo do''ne", b"done\r\n")
+    assert shell.store.json("user", "show", "alice")["roles"] == ["viewer"]
+
+
 # Without a shell around it
 
 

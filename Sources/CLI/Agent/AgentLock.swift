@@ -1,3 +1,4 @@
+import Console
 import Glibc
 
 /// One agent for one store: an advisory lock that dies with its process.

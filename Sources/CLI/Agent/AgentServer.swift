@@ -1,4 +1,5 @@
 import CLinux
+import Console
 import Fuse
 import Glibc
 import Logging
@@ -96,7 +97,7 @@ final class AgentServer: Sendable {
         case .status:
             return .status(
                 AgentStatus(
-                    version: SecretFSCommand.version, pid: getpid(),
+                    version: CommandProgram.version, pid: getpid(),
                     mounts: mounts.count + adminMounts.mounts.count, started: started.description,
                     sealed: keys.isSealed, keysOutdated: keys.isOutdated))
         case .mounts(let skip):

@@ -1,3 +1,4 @@
+import Console
 import Dispatch
 import Secrets
 import Store
@@ -8,7 +9,7 @@ final class Denials: Sendable {
     /// In seconds.
     private static let window = 60
     private let trail: any AuditTrail
-    private let counter = Mutex(DenialCounter())
+    private let counter = Mutex(DenialCounter<UInt32>())
     private let clock = DispatchQueue(label: "denials")
 
     init(_ trail: any AuditTrail) { self.trail = trail }

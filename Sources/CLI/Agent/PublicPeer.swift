@@ -1,3 +1,4 @@
+import Console
 import Fuse
 import Glibc
 import SecretFS

@@ -1,3 +1,5 @@
+import Console
+
 /// What listed users may ask of an agent: all that there is. What only root and the agent's own user may ask is
 /// `AgentRequest`, on another socket, and cannot be written in this type.
 enum PublicRequest: Codable {

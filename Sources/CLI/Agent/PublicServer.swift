@@ -1,4 +1,5 @@
 import CLinux
+import Console
 import Fuse
 import Glibc
 import Logging

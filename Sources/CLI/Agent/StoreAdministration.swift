@@ -1,3 +1,4 @@
+import Console
 import Logging
 import Secrets
 import Store
@@ -185,10 +186,14 @@ extension AdministrationError {
 extension AdministrationError.Reason {
     init(_ error: StoreError) {
         switch error {
-        case .algorithmMissing, .ownerMissing, .secretMissing, .versionMissing: self = .missing
-        case .algorithmExists, .secretsExist, .exists: self = .exists
+        case .algorithmMissing, .ownerMissing, .secretMissing, .versionMissing, .userMissing, .roleMissing,
+            .apiKeyMissing:
+            self = .missing
+        case .algorithmExists, .secretsExist, .exists, .userExists: self = .exists
         case .dangerousNames, .versionInUse: self = .notPermitted
-        case .needsFileDelivery, .grantTooWide, .tooManyGrants, .tooManyUsers: self = .invalid
+        case .needsFileDelivery, .grantTooWide, .tooManyGrants, .tooManyUsers, .tooManyRoles,
+            .tooManyKeys, .passwordLength:
+            self = .invalid
         case .tooLong: self = .tooLarge
         case .lostRace, .versionMoved: self = .busy
         case .audit(.full): self = .full

@@ -1,4 +1,5 @@
 import CLinux
+import Console
 import Dispatch
 import Glibc
 import Secrets

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 import Glibc
 import Secrets
 import Store
@@ -103,6 +104,7 @@ struct AuditFilter: ParsableArguments {
     @Option(help: "Only about the secret of this name.") var secret: String?
     @Option(help: ArgumentHelp("Only what this user did, name or number.", valueName: "user"))
     var actor: String?
+    @Option(help: "Only what this user of the API did.", completion: Completion.users) var user: String?
     @Option(
         help: ArgumentHelp("Only from this moment on: a date, a time, or 24h, 90d ago.", valueName: "moment"))
     var since: String?
@@ -117,6 +119,7 @@ struct AuditFilter: ParsableArguments {
         var home: SecretHome?
         var secret: EnvironmentName?
         var actor: UInt32?
+        var user: UserName?
         var since: Timestamp?
         var until: Timestamp?
         var action: AuditAction?
@@ -126,6 +129,7 @@ struct AuditFilter: ParsableArguments {
             if let home, home.description != record.texts[.algorithm] ?? record.texts[.owner] { return false }
             if let secret, secret.text != record.texts[.secret] { return false }
             if let actor, UInt64(actor) != record.numbers[.uid] { return false }
+            if let user, user.text != record.texts[.user] { return false }
             if let since, record.time < since { return false }
             if let until, record.time >= until { return false }
             if let action, action.rawValue != record.texts[.action] { return false }
@@ -147,6 +151,7 @@ struct AuditFilter: ParsableArguments {
             home: try algorithm.map { try SecretHome($0) },
             secret: try secret.map { try EnvironmentName($0) },
             actor: try actor.map { try CallerText.user($0) },
+            user: try user.map { try UserName($0) },
             since: try since.map { try Moment.past($0, of: "--since") },
             until: try until.map { try Moment.past($0, of: "--until") }, action: known, outcome: outcome)
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 
 struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

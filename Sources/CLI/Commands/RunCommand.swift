@@ -1,5 +1,6 @@
 import ArgumentParser
 import CLinux
+import Console
 import FoundationEssentials
 import Fuse
 import Glibc
@@ -45,7 +46,7 @@ struct RunCommand: ParsableCommand {
     func run() throws {
         let name = try AlgorithmName(algorithm)
         let attributes = try owner.parsed()
-        let shim = try Shim.path()
+        let shim = try ProgramPath.shim()
         var serving = Serving(options: state)
         let hasStartedAgent = try serving.prepare(owner)
         // Only a process without threads enters a user namespace, and to start an agent the store was opened,
@@ -123,19 +124,5 @@ struct RunCommand: ParsableCommand {
         Hygiene.restoreForProgram()
         _ = unsafe withCStrings(arguments) { unsafe execv(path, $0) }
         throw Failure(.unavailable, "\(path) cannot be started: \(errnoText())")
-    }
-}
-
-/// Where `secretfs-env` is: beside this program, as it is installed and built.
-enum Shim {
-    static func path() throws(Failure) -> String {
-        guard let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else {
-            throw Failure(.system, "/proc is not mounted")
-        }
-        let path = own.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/secretfs-env"
-        guard Files.isExecutable(path) else {
-            throw Failure(.unavailable, "\(path) is missing", hint: "install secretfs-env beside secretfs")
-        }
-        return path
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 import Secrets
 import Store
 
@@ -63,22 +64,6 @@ struct StatusCommand: ParsableCommand {
             return nil
         } catch {
             return Failure(any: error).message
-        }
-    }
-}
-
-extension RootKeyDescriptor {
-    var isPassphrase: Bool { if case .passphrase = self { true } else { false } }
-
-    var summary: String { summary(atMost: 64) }
-    /// For programs: nothing is cut off.
-    var wholeSummary: String { summary(atMost: .max) }
-
-    private func summary(atMost limit: Int) -> String {
-        switch self {
-        case .file(let path): "the file \(printable(path, atMost: limit))"
-        case .passphrase: "a passphrase"
-        case .credential(let name): "the systemd credential \(name)"
         }
     }
 }

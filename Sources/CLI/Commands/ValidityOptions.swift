@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 import Secrets
 
 /// From when until when a secret is visible.

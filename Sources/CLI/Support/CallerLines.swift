@@ -1,3 +1,4 @@
+import Console
 import Secrets
 
 /// A rule about callers as text: what `secretfs callers` shows, with the kind on each line.

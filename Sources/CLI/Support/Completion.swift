@@ -1,10 +1,11 @@
 import ArgumentParser
+import Console
 import FoundationEssentials
 import Fuse
 import Secrets
 import Store
 
-/// What a shell offers for algorithms and secrets when Tab is pressed. Never asks, never waits, and offers nothing
+/// What a shell offers for algorithms, secrets and users when Tab is pressed. Never asks, never waits, and offers nothing
 /// where the store cannot be read.
 enum Completion {
     /// Whether a shell asks, and not a person.
@@ -37,6 +38,25 @@ enum Completion {
             let owners = Set(names.owners(startingWith: ""))
             let all = words.prefix(max(0, index)).filter(owners.contains).map { "\($0)/*" }
             return names.algorithms(startingWith: prefix) + Set(all).filter { $0.hasPrefix(prefix) }
+        }
+    }
+
+    /// Users of the API.
+    static var users: CompletionKind {
+        .custom { words, index, prefix in names(words, index)?.users(startingWith: prefix) ?? [] }
+    }
+
+    static var apiKeys: CompletionKind {
+        .custom { words, index, prefix in names(words, index)?.apiKeys(startingWith: prefix) ?? [] }
+    }
+
+    static var roles: CompletionKind {
+        .custom { words, index, prefix in
+            guard let names = names(words, index) else { return [] }
+            let all =
+                ["admin", "viewer"] + names.owners(startingWith: "").map { "owner:\($0)" }
+                + names.algorithms(startingWith: "").map { "collaborator:\($0)" }
+            return all.filter { $0.hasPrefix(prefix) }
         }
     }
 

@@ -1,4 +1,5 @@
 import CLinux
+import Console
 import FoundationEssentials
 import Fuse
 import Glibc
@@ -128,7 +129,7 @@ struct Doctor {
     private func shim() -> Finding {
         let check = "secretfs-env"
         do {
-            return Finding(check: check, level: .ok, finding: try Shim.path())
+            return Finding(check: check, level: .ok, finding: try ProgramPath.shim())
         } catch {
             let failure = Failure(any: error)
             return Finding(

@@ -1,3 +1,4 @@
+import Console
 import Secrets
 
 /// A `.env` file, parsed where its values may be: in memory that wipes itself, never as text.

@@ -16,8 +16,8 @@ struct AuditLineWriter {
     /// A path, a detail, as they are written, in bytes: longer ones are cut. Whoever opens a value chooses the path of
     /// the program that does it, and must not fill the log with it.
     static let maximumText = 1024
-    /// In bytes; a line has at most six such texts, names of at most 255 bytes, numbers, and 200 bytes of keys.
-    static let maximumLine = 8192
+    /// In bytes; a line has at most eight such texts, names of at most 255 bytes, numbers, and 300 bytes of keys.
+    static let maximumLine = 12_288
 
     private(set) var bytes: [UInt8]
 

@@ -28,6 +28,8 @@ extension OutputSpan<UInt8> {
         if let executable = actor.executable { text("executable", executable) }
         if let cgroup = actor.cgroup { text("cgroup", cgroup) }
         if let user = actor.user { text("user", user) }
+        if let address = actor.address { text("address", address) }
+        if let request = actor.request { text("request", request) }
     }
 
     mutating func literal(_ text: StaticString) {

@@ -85,7 +85,7 @@ extension AuditSnapshot.File {
     }
 
     /// - Returns: how many bytes there were: fewer if the file was cut while it is read.
-    private func read(_ range: Range<Int>, into buffer: inout [UInt8]) throws(AuditError) -> Int {
+    func read(_ range: Range<Int>, into buffer: inout [UInt8]) throws(AuditError) -> Int {
         while true {
             let got = unsafe pread(descriptor, &buffer, range.count, range.lowerBound)
             if got < 0, errno == EINTR { continue }
@@ -97,7 +97,7 @@ extension AuditSnapshot.File {
 
 /// Reads the log as it is, without a key: nothing that it says is verified.
 package struct AuditReader: Sendable {
-    private let folder: AuditFolder
+    let folder: AuditFolder
     package init(at path: String) { folder = AuditFolder(path: path) }
 
     /// Calls `body` with each line from the oldest, until it answers false.
@@ -122,7 +122,7 @@ package struct AuditReader: Sendable {
         return !snapshot.lacksCurrent
     }
 
-    private func deadline() -> UInt64 { linuxDeadline() }
+    func deadline() -> UInt64 { linuxDeadline() }
 
     /// Calls `body` with each whole line that is written from now on, until it answers false.
     ///

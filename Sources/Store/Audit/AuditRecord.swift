@@ -11,7 +11,7 @@ package struct AuditRecord: Sendable {
     /// The keys of a line, in their order.
     package enum Key: String, CaseIterable, Sendable {
         case seq, time, action, outcome, algorithm, owner, secret, id, version, generation, entries, detail
-        case uid, gid, pid, tid, executable, cgroup, user, after, mac
+        case uid, gid, pid, tid, executable, cgroup, user, address, request, after, mac
 
         var isNumber: Bool {
             switch self {

@@ -225,11 +225,15 @@ extension SecretStore {
     }
 
     /// Deletes a secret and all its versions, and what was granted of it.
-    package func deleteSecret(_ secret: EnvironmentName, of home: SecretHome) throws(StoreError) {
+    ///
+    /// - Parameter id: only if it is this secret, and not a later one of its name.
+    package func deleteSecret(
+        _ secret: EnvironmentName, of home: SecretHome, ifSecret id: SecretID? = nil
+    ) throws(StoreError) {
         try retrying("secret \(secret)") { () throws(StoreError) in
-            guard let found = try load(home, only: secret).secrets.first else {
-                throw .secretMissing(secret, home)
-            }
+            guard let found = try load(home, only: secret).secrets.first,
+                id ?? found.value.id == found.value.id
+            else { throw .secretMissing(secret, home) }
             var write = try write(to: home, by: .thisProcess)
             write.conditions.append(.unchanged(found.record.key, since: found.record.modified))
             write.changes = [

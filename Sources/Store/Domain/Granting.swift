@@ -18,14 +18,16 @@ extension SecretStore {
 
     /// Grants a secret to these and nobody else, in one change.
     ///
+    /// - Parameter id: only if it is this secret, and not a later one of its name.
     /// - Throws: as `grant`.
     @discardableResult
     package func replaceGrants(
         of secret: EnvironmentName, of owner: OwnerName, by grantees: [Grantee],
-        by actor: Actor = .thisProcess
+        ifSecret id: SecretID? = nil, by actor: Actor = .thisProcess
     ) throws(StoreError) -> Secret {
         for grantee in grantees { try check(grantee, of: owner) }
         return try changing(secret, of: .owner(owner), by: actor) { next, found, write throws(StoreError) in
+            if let id, id != next.id { throw .secretMissing(secret, .owner(owner)) }
             for grantee in next.grants where !grantees.contains(grantee) {
                 write.changes.append(.delete(Keys.grant(of: secret, of: owner, to: grantee)))
                 write.tells(.secretRevoke, next, "from \(grantee)")

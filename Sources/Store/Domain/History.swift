@@ -3,12 +3,15 @@ package import Secrets
 extension SecretStore {
     /// Makes the bytes of an older version the newest version. Nobody sees them on the way.
     ///
+    /// - Parameter id: only if it is this secret, and not a later one of its name.
     /// - Throws: `.versionMissing`.
     @discardableResult
     package func rollBack(
-        _ secret: EnvironmentName, of home: SecretHome, to version: Version, by actor: Actor = .thisProcess
+        _ secret: EnvironmentName, of home: SecretHome, to version: Version, ifSecret id: SecretID? = nil,
+        by actor: Actor = .thisProcess
     ) throws(StoreError) -> Secret {
         try changing(secret, of: home, by: actor) { next, found, write throws(StoreError) in
+            if let id, id != next.id { throw .secretMissing(secret, home) }
             guard let old = next.versions.first(where: { $0.version == version }) else {
                 throw .versionMissing(secret, home, version)
             }

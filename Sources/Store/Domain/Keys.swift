@@ -15,6 +15,11 @@ enum Keys {
     /// Who may have the store mounted for administration.
     static let administrators = RecordKey("administrators")
 
+    /// What things are called outside is made from this.
+    static let publicIdentity = RecordKey("public-identity")
+    /// The store's own certificate authority.
+    static let authority = RecordKey("authority")
+
     /// Records that are not sealed by a data key.
     static func isUnsealed(_ key: RecordKey) -> Bool { key == rootKey || key == keyring }
     /// - Parameter key: as storage has it.
@@ -26,11 +31,17 @@ enum Keys {
     static let secrets = RecordKey("secret/")
     /// Secrets of owners.
     static let shared = RecordKey("shared/")
+    /// Users of the API, and their keys.
+    static let users = RecordKey("user/")
+    static let apiKeys = RecordKey("api-key/")
 
     /// What there can be many records of.
     static let plentiful =
-        [algorithms, secrets, shared] + ["value/", "shared-value/", "grant/"].map(RecordKey.init)
+        [algorithms, secrets, shared, users, apiKeys]
+        + ["value/", "shared-value/", "grant/"].map(RecordKey.init)
 
+    static func user(_ name: UserName) -> RecordKey { RecordKey("user/\(name)") }
+    static func apiKey(_ id: APIKeyID) -> RecordKey { RecordKey("api-key/\(id)") }
     static func algorithm(_ name: AlgorithmName) -> RecordKey { RecordKey("algorithm/\(name)") }
     static func algorithms(of owner: OwnerName) -> RecordKey { RecordKey("algorithm/\(owner)/") }
     static func secrets(of home: SecretHome) -> RecordKey {
@@ -111,6 +122,14 @@ enum Keys {
     static func algorithmName(_ key: RecordKey) -> AlgorithmName? {
         guard key.text.hasPrefix(algorithms.text) else { return nil }
         return try? AlgorithmName(String(key.text.dropFirst(algorithms.text.count)))
+    }
+    static func userName(_ key: RecordKey) -> UserName? {
+        guard key.text.hasPrefix(users.text) else { return nil }
+        return try? UserName(String(key.text.dropFirst(users.text.count)))
+    }
+    static func apiKeyID(_ key: RecordKey) -> APIKeyID? {
+        guard key.text.hasPrefix(apiKeys.text) else { return nil }
+        return try? APIKeyID(String(key.text.dropFirst(apiKeys.text.count)))
     }
     static func secretName(_ key: RecordKey, of home: SecretHome) -> EnvironmentName? {
         let prefix = secrets(of: home).text

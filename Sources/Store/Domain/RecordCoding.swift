@@ -42,6 +42,8 @@ enum RecordKind: UInt8 {
     case secret = 0x53  // "S"
     case grant = 0x47  // "G"
     case administrators = 0x55  // "U"
+    case user = 0x50  // "P"
+    case apiKey = 0x4B  // "K"
     case auditAnchor = 0x4C  // "L"
     case auditSettings = 0x54  // "T"
 
@@ -69,6 +71,7 @@ struct RecordReader {
         guard let text = String(validating: try take(count), as: UTF8.self) else { throw .malformed }
         return text
     }
+    mutating func bytes(_ count: Int) throws(RecordFormatError) -> ArraySlice<UInt8> { try take(count) }
     mutating func id() throws(RecordFormatError) -> UUID {
         let b = Array(try take(16))
         return UUID(

@@ -23,6 +23,14 @@ package enum StoreError: Error, Equatable {
     case tooManyGrants(EnvironmentName, OwnerName)
     /// A list of users would be longer than it may be.
     case tooManyUsers
+    case userMissing(UserName)
+    case userExists(UserName)
+    case roleMissing(UserName, Role)
+    case tooManyRoles(UserName)
+    case apiKeyMissing(APIKeyID)
+    case tooManyKeys(UserName)
+    /// Too short, or too long, for one that is being chosen.
+    case passwordLength
     /// Other writers were first, again and again.
     case lostRace(String)
     /// A record does not open: changed, moved, or sealed by an unknown key.

@@ -35,6 +35,16 @@ package struct StoredNames: Sendable {
         return keys(prefix, text, Self.limit).map { String($0.text.dropFirst(prefix.text.count)) }
     }
 
+    /// Users of the API, in order.
+    package func users(startingWith text: String) -> [String] {
+        keys(Keys.users, text, Self.limit).map { String($0.text.dropFirst(Keys.users.text.count)) }
+    }
+
+    /// IDs of API keys, in order.
+    package func apiKeys(startingWith text: String) -> [String] {
+        keys(Keys.apiKeys, text, Self.limit).map { String($0.text.dropFirst(Keys.apiKeys.text.count)) }
+    }
+
     private func keys(_ prefix: RecordKey, _ text: String, _ limit: Int) -> [RecordKey] {
         guard prefix.text.utf8.count + text.utf8.count <= RecordKey.maximumCount else { return [] }
         return (try? storage.keys(of: RecordKey(prefix.text + text), limit: limit)) ?? []

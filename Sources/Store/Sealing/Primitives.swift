@@ -88,7 +88,7 @@ package func hkdf(_ key: RawSpan, salt: RawSpan, info: RawSpan, count: Int) thro
     }
 }
 
-/// SHA-256, 32 bytes. For noticing accidents, never for secrets.
+/// SHA-256, 32 bytes. For noticing accidents, and of secrets only where nobody can try them all: 256 random bits.
 package func sha256(_ bytes: RawSpan) throws(SealError) -> [UInt8] {
     var digest = [UInt8](repeating: 0, count: 32)
     let status = unsafe bytes.withUnsafeBytes { bytes in

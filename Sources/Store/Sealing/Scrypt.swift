@@ -1,7 +1,7 @@
 internal import COpenSSL
 package import Secrets
 
-/// How a passphrase becomes a root key. Read back from storage, which is not trusted: outside the bounds below
+/// How a passphrase becomes a root key, and a password what it is compared with. Read back from storage, which is not trusted: outside the bounds below
 /// there are no parameters, so that a changed store can neither take a machine's memory nor weaken the work.
 ///
 /// - Source: RFC 7914.
@@ -53,6 +53,13 @@ package struct ScryptParameters: Hashable, Sendable {
         return try ScryptParameters(logarithm: 17, blockSize: 8, parallelism: 1, salt: salt)
     }
 
+    /// What scrypt makes of `passphrase`.
+    func derive(_ passphrase: RawSpan, count: Int) throws(SealError) -> SecretValue {
+        try scrypt(
+            passphrase, salt: unsafe salt.span.bytes, n: 1 << UInt64(logarithm), r: UInt64(blockSize),
+            p: UInt64(parallelism), count: count)
+    }
+
     private static func outside(_ what: String) -> RootKeyError {
         .scryptOutOfBounds(Bound(description: what))
     }
@@ -80,10 +87,7 @@ extension RootKey {
         do {
             return RootKey(
                 try passphrase.withBytes { passphrase throws(SealError) in
-                    try scrypt(
-                        passphrase, salt: unsafe parameters.salt.span.bytes,
-                        n: 1 << UInt64(parameters.logarithm),
-                        r: UInt64(parameters.blockSize), p: UInt64(parameters.parallelism), count: byteCount)
+                    try parameters.derive(passphrase, count: byteCount)
                 })
         } catch {
             throw .sealing(error)

@@ -69,22 +69,22 @@ import Testing
 
 @Suite struct `Denials are counted` {
     @Test func `one by one for each user's first, then as a number`() {
-        var counter = DenialCounter()
+        var counter = DenialCounter<UInt32>()
         #expect(counter.note(5) == (true, true))
         #expect(counter.note(6) == (true, false))
         for _ in 0..<1000 { #expect(counter.note(5) == (false, false)) }
         var rest = counter.end()
-        #expect(rest.map(\.uid) == [5] && rest.map(\.count) == [1000])
+        #expect(rest.map(\.user) == [5] && rest.map(\.count) == [1000])
         rest = counter.end()
         #expect(rest.isEmpty)
         #expect(counter.note(5) == (true, true))
     }
 
     @Test func `together for users of whom there are too many`() {
-        var counter = DenialCounter()
+        var counter = DenialCounter<UInt32>()
         let recorded = (0..<70_000).count { counter.note(UInt32($0)).isRecorded }
-        #expect(recorded == DenialCounter.maximumUsers)
+        #expect(recorded == DenialCounter<UInt32>.maximumUsers)
         let rest = counter.end()
-        #expect(rest.map(\.uid) == [nil] && rest.map(\.count) == [70_000 - recorded])
+        #expect(rest.map(\.user) == [nil] && rest.map(\.count) == [70_000 - recorded])
     }
 }

@@ -1,3 +1,4 @@
+internal import Foundation
 internal import Glibc
 internal import Secrets
 internal import Store
@@ -10,6 +11,8 @@ internal import Store
 //   StoreBench create-batch DIRECTORY N   the same as an agent makes it: the lines reach the disk within a second
 //   StoreBench fill DIRECTORY A S         A algorithms bench/AN with S secrets each
 //   StoreBench audit DIRECTORY N          N opens in the audit log
+//   StoreBench authenticate DIRECTORY N   N requests with an API key, by one thread, by four that share a store, and by
+//                                         four with a store each; prints a line of JSON for each
 //   StoreBench update DIRECTORY           for each line VALUE of standard input: updates bench/A0's S0 and prints
 //                                         the monotonic clock, in nanoseconds, right after the commit
 
@@ -79,6 +82,33 @@ func audit(_ store: SecretStore, _ count: Int) throws {
     try store.anchorAudit()
 }
 
+/// As the server does for each request: from the key to what its user may do.
+func authenticate(_ store: SecretStore, _ count: Int) throws {
+    let name = try UserName("bench")
+    if try !store.hasUser(name) { try store.createUser(name, roles: [.viewer], password: nil) }
+    let made = try store.createAPIKey(for: name)
+    for (threads, isShared) in [(1, true), (4, true), (4, false)] {
+        let stores = try (0..<threads).map { _ in isShared ? store : try open(arguments[2]) }
+        let start = now()
+        let running: [Thread] = stores.map { store in
+            let thread = Thread {
+                for _ in 0..<count / threads {
+                    let found = try? made.text.withBytes { try store.authenticate(key: $0) }
+                    precondition(found?.user == name)
+                }
+            }
+            thread.start()
+            return thread
+        }
+        while running.contains(where: { !$0.isFinished }) { usleep(500) }
+        let seconds = Double(now() - start) / 1e9
+        print(
+            "{\"threads\": \(threads), \"shared\": \(isShared), \"requests\": \(count), \"seconds\": \(seconds)}"
+        )
+    }
+    try store.deleteUser(name)
+}
+
 let arguments = CommandLine.arguments
 guard arguments.count >= 3 else { throw Usage() }
 let store = try open(arguments[2])
@@ -91,6 +121,7 @@ case ("create-batch", let numbers) where numbers.count == 1:
     writer.close()
 case ("fill", let numbers) where numbers.count == 2: try fill(store, numbers[0], numbers[1])
 case ("audit", let numbers) where numbers.count == 1: try audit(store, numbers[0])
+case ("authenticate", let numbers) where numbers.count == 1: try authenticate(store, numbers[0])
 case ("update", let numbers) where numbers.isEmpty: try update(store)
 default: throw Usage()
 }

@@ -1,0 +1,27 @@
+import FoundationEssentials
+import Secrets
+import Store
+
+/// The provider that every store has: the store itself.
+struct InternalProvider: Sendable {
+    let id: UUID
+    private let created: Timestamp
+
+    init(_ identity: PublicIdentity) throws {
+        id = try identity.id(of: .internal)
+        created = identity.created
+    }
+
+    var json: JSON {
+        [
+            "id": .string(text(id)), "name": "algorithmia_internal_secret_provider",
+            "description": "Secrets that are sealed in this server's own store",
+            "moduleName": "secretfs.internal", "factoryClassName": "InternalSecretProvider",
+            "interfaceVersion": "1.0", "isEnabled": true, "isDefault": true,
+            "created": .string(created.description), "modified": .string(created.description),
+        ]
+    }
+}
+
+/// As ids are written everywhere.
+func text(_ id: UUID) -> String { id.uuidString.lowercased() }

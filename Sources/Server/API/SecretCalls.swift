@@ -1,0 +1,153 @@
+import FoundationEssentials
+import HTTPTypes
+import Secrets
+import Store
+
+/// Secrets: of an algorithm, and of an owner, which are then granted.
+struct SecretCalls: Sendable {
+    let service: APIService
+    /// How the place is found that stands first in the path.
+    let place: @Sendable (Call) throws -> Place
+
+    func list(_ call: Call) throws -> Answer {
+        let place = try place(call)
+        let secrets = try service.store.secrets(of: place.home).map { try service.json($0, place) }
+        // Both: the developer centre's document has one, the client's own tests the other.
+        return .json(["results": .array(secrets), "secrets": .array(secrets)])
+    }
+
+    func show(_ call: Call) throws -> Answer {
+        let place = try place(call)
+        return .json(try service.json(try service.secret(call, in: place), place))
+    }
+
+    func create(_ call: Call) throws -> Answer {
+        let place = try changeablePlace(call)
+        let body = try call.json()
+        try body.allowOnly([
+            "short_name", "description", "owner_type", "owner_id", "secret_key", "secret_value",
+            "provider_id",
+            "delivery",
+        ])
+        try check(body, place)
+        let name = try EnvironmentName(try body.requiredString("secret_key"))
+        let displayName = try DisplayName(try body.requiredString("short_name"))
+        let about = try about(body) ?? Description("")
+        let delivery = try delivery(body) ?? .env
+        guard let value = try body.value("secret_value") else {
+            throw APIError(.badRequest, .createRequiresSecretValue, "secret_value is missing")
+        }
+        let new = NewSecret(
+            name: name, displayName: displayName, about: about, delivery: delivery, value: value)
+        let made = try service.change(call) { actor in
+            try service.store.createSecrets([new], of: place.home, by: actor)
+        }
+        return .json(try service.json(made[0], place))
+    }
+
+    func update(_ call: Call) throws -> Answer {
+        let place = try changeablePlace(call)
+        let body = try call.json()
+        try body.allowOnly([
+            "short_name", "description", "owner_type", "owner_id", "secret_key", "secret_value",
+            "provider_id",
+            "delivery",
+        ])
+        try check(body, place)
+        let present = try service.secret(call, in: place)
+        if let key = try body.string("secret_key"), key != present.name.text {
+            throw APIError.constraint(
+                "the environment variable name of a secret never changes; create another secret")
+        }
+        var update = SecretUpdate(
+            value: try body.value("secret_value"),
+            displayName: try body.string("short_name").map { try DisplayName($0) }, about: try about(body),
+            delivery: try delivery(body))
+        guard update.value != nil || !update.isEmpty else { return .json(try service.json(present, place)) }
+        update.ifSecret = present.id
+        let changes = update
+        let made = try service.change(call) { actor in
+            try service.store.updateSecret(present.name, of: place.home, changes, by: actor)
+        }
+        return .json(try service.json(made, place))
+    }
+
+    func delete(_ call: Call) throws -> Answer {
+        let place = try changeablePlace(call)
+        let present = try service.secret(call, in: place)
+        try service.change(call) { _ in
+            try service.store.deleteSecret(present.name, of: place.home, ifSecret: present.id)
+        }
+        return .nothing
+    }
+
+    // MARK: Versions
+
+    func history(_ call: Call) throws -> Answer {
+        let place = try place(call)
+        let secret = try service.secret(call, in: place)
+        let versions = try secret.versions.reversed().map { version -> JSON in
+            [
+                "version": .number(Int(version.version.number)),
+                "id": .string(text(try service.identity.id(of: version.version, of: secret.id))),
+                "created": .string(version.created.description), "created_by": .string(version.actor.text),
+            ]
+        }
+        return .json(["results": .array(versions)])
+    }
+
+    func rollBack(_ call: Call) throws -> Answer {
+        let place = try changeablePlace(call)
+        let body = try call.json()
+        try body.allowOnly(["version"])
+        guard let number = try body.number("version"), number > 0 else {
+            throw APIError.malformed("version, the number of a kept version, is missing")
+        }
+        let present = try service.secret(call, in: place)
+        let made = try service.change(call) { actor in
+            try service.store.rollBack(
+                present.name, of: place.home, to: Version(number: number), ifSecret: present.id, by: actor)
+        }
+        return .json(try service.json(made, place))
+    }
+
+    // MARK: What bodies have in common
+
+    private func changeablePlace(_ call: Call) throws -> Place {
+        let place = try place(call)
+        let isAllowed = try call.principal().permissions.mayChangeSecrets(of: place.home)
+        try service.require(isAllowed, call, place.home)
+        return place
+    }
+
+    /// What says again whose secret it is and where it is kept must say the same.
+    private func check(_ body: JSONObject, _ place: Place) throws {
+        if let type = try body.string("owner_type"), type != place.ownerType {
+            throw APIError.constraint("owner_type must be \(place.ownerType) here")
+        }
+        if let owner = try body.string("owner_id") {
+            // Ids are the same in both cases; names are not.
+            let given = Call.id(owner).map { text($0) } ?? owner
+            guard given == place.ownerID else {
+                throw APIError.constraint("owner_id is not the one that the path names")
+            }
+        }
+        if let provider = try body.string("provider_id"), Call.id(provider) != service.provider.id {
+            throw APIError(
+                .badRequest, .secretProviderNotFound, "there is no secret provider of this provider_id")
+        }
+    }
+
+    /// The original's client sends a blank where nothing was said.
+    private func about(_ body: JSONObject) throws -> Description? {
+        try body.string("description").map { try Description($0 == " " ? "" : $0) }
+    }
+
+    private func delivery(_ body: JSONObject) throws -> Delivery? {
+        guard let text = try body.string("delivery") else { return nil }
+        guard let delivery = Delivery(rawValue: text) else {
+            throw APIError.constraint("delivery must be env or file")
+        }
+        return delivery
+    }
+}

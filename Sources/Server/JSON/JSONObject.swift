@@ -1,0 +1,86 @@
+import Secrets
+
+/// The object that the body of a request is. The text stays in memory that wipes itself; a member is taken out of it
+/// when it is asked for, a value straight into a `SecretValue`.
+struct JSONObject: Sendable {
+    private let text: SecretBuffer
+    private let members: [String: JSONNode]
+
+    /// - Throws: if `text` is not JSON, or something else than an object.
+    init(_ text: SecretBuffer) throws(JSONError) {
+        let root = try text.withBytes { bytes throws(JSONError) in try JSONParser.parse(bytes) }
+        guard case .object(let members) = root else { throw JSONError("it is \(root.kind), not an object") }
+        self.text = text
+        self.members = Dictionary(members.map { ($0.name, $0.node) }) { first, _ in first }
+    }
+
+    /// - Throws: if there is a member of another name. Its name is not told: somebody may have typed a value there.
+    func allowOnly(_ names: Set<String>) throws(JSONError) {
+        guard members.keys.allSatisfy(names.contains) else {
+            throw JSONError(
+                "it has a member that is not known here; known are \(names.sorted().joined(separator: ", "))")
+        }
+    }
+
+    func has(_ name: String) -> Bool { members[name] != nil }
+
+    /// Nil if it is not there.
+    func string(_ name: String) throws(JSONError) -> String? {
+        guard let node = members[name] else { return nil }
+        guard case .string(let range) = node else { throw wrong(name, "a string", node) }
+        return text.withBytes { bytes in
+            String(decoding: JSONString.bytes(of: range, in: bytes), as: UTF8.self)
+        }
+    }
+
+    func requiredString(_ name: String) throws(JSONError) -> String {
+        guard let string = try string(name) else { throw missing(name) }
+        return string
+    }
+
+    /// Nil if it is not there.
+    ///
+    /// - Throws: `JSONError` for another type; `SecretMemoryError`; `ValueTooLong`.
+    func value(_ name: String) throws -> SecretValue? {
+        guard let node = members[name] else { return nil }
+        guard case .string(let range) = node else { throw wrong(name, "a string", node) }
+        let value = try text.withBytes { bytes in try JSONString.value(of: range, in: bytes) }
+        guard let value else { throw ValueTooLong() }
+        return value
+    }
+
+    /// A whole number from 0 on, without an exponent; 1.0 is one.
+    func number(_ name: String) throws(JSONError) -> UInt32? {
+        guard let node = members[name] else { return nil }
+        guard case .number(let range) = node else { throw wrong(name, "a number", node) }
+        let digits = text.withBytes { bytes in range.prefix(64).map { bytes.byte(at: $0) } }
+        let parts = String(decoding: digits, as: UTF8.self).split(separator: ".")
+        guard range.count < 64, parts.dropFirst().allSatisfy({ $0.allSatisfy { $0 == "0" } }),
+            let number = UInt32(parts[0])
+        else {
+            throw JSONError("\(name) is not a whole number that is possible here")
+        }
+        return number
+    }
+
+    /// Nil if it is not there.
+    func strings(_ name: String) throws(JSONError) -> [String]? {
+        guard let node = members[name] else { return nil }
+        guard case .array(let nodes) = node else { throw wrong(name, "an array of strings", node) }
+        var strings: [String] = []
+        for node in nodes {
+            guard case .string(let range) = node else { throw wrong(name, "an array of strings", node) }
+            strings.append(
+                text.withBytes { String(decoding: JSONString.bytes(of: range, in: $0), as: UTF8.self) })
+        }
+        return strings
+    }
+
+    private func wrong(_ name: String, _ wanted: String, _ node: JSONNode) -> JSONError {
+        JSONError("\(name) must be \(wanted), and there is \(node.kind)")
+    }
+    private func missing(_ name: String) -> JSONError { JSONError("\(name) is missing") }
+}
+
+/// A value has more bytes than are stored.
+struct ValueTooLong: Error {}
