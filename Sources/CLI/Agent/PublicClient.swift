@@ -7,8 +7,8 @@ import Glibc
 struct PublicClient {
     private let connection: OwnedDescriptor
 
-    /// So long a command goes on asking to be taken, in steps of so much.
-    private static let attempts = 100
+    /// So long a command goes on asking to be taken, in seconds.
+    private static let patience = 5
     private static let pauseMicroseconds: UInt32 = 50_000
 
     /// A connection that the agent has taken, for one request. Made before a command enters a user namespace, in which it
@@ -16,12 +16,18 @@ struct PublicClient {
     ///
     /// - Returns: nil if no agent listens there.
     static func connect(_ state: StateDirectory) throws(Failure) -> PublicClient? {
-        for _ in 0..<attempts {
+        let clock = ContinuousClock()
+        let deadline = clock.now + .seconds(patience)
+        repeat {
             guard let socket = try PublicSocket.connect(state) else { return nil }
-            AgentSocket.setTimeout(socket, seconds: AgentSocket.answerSeconds)
+            // One that is stopped says nothing at all.
+            AgentSocket.setTimeout(socket, seconds: patience)
             let first = try? DescriptorPassing.receive(upTo: 64, over: socket.raw)
             for descriptor in first?.descriptors ?? [] { close(descriptor) }
-            if first?.bytes == PublicProtocol.greeting { return PublicClient(connection: socket) }
+            if first?.bytes == PublicProtocol.greeting {
+                AgentSocket.setTimeout(socket, seconds: AgentSocket.answerSeconds)
+                return PublicClient(connection: socket)
+            }
             if let first, !first.bytes.starts(with: PublicProtocol.greeting.prefix(8)) {
                 throw Failure(.unavailable, "what listens for \(state.path) is not an agent")
             }
@@ -31,9 +37,9 @@ struct PublicClient {
                     hint: "use the version of secretfs that it has")
             }
             usleep(pauseMicroseconds)
-        }
+        } while clock.now < deadline
         throw Failure(
-            .retry, "the agent has as many requests as it takes at once: of this user, or of all",
+            .retry, "the agent takes no request: it has as many as it takes at once, or it is stopped",
             hint: "try again")
     }
 
