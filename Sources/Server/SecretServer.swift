@@ -78,7 +78,9 @@ package enum SecretServer {
         let operation = OperationRoutes(service: parts.service, work: parts.work, connections: connections)
         // The document tells of itself, too.
         let document = OpenAPIDocument.bytes(of: calls + operation.all([]))
-        return Gate(table: RouteTable(calls + operation.all(document), parts, site), metrics: parts.metrics, errors: site.errors)
+        return Gate(
+            table: RouteTable(calls + operation.all(document), parts, site), metrics: parts.metrics,
+            errors: site.errors)
     }
 
     private static func certificates(

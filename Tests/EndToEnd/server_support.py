@@ -54,7 +54,7 @@ class Server:
     def __init__(self, store: Store, *options, before=()):
         self.store = store
         self.log_path = store.root / "server.log"
-        with notify_socket(store.root) as (path, receive), open(self.log_path, "ab") as log:
+        with notify_socket(store.state) as (path, receive), open(self.log_path, "ab") as log:
             self.process = store.start(
                 "serve", "--listen", "127.0.0.1:0", *options, env={"NOTIFY_SOCKET": path}, stderr=log,
                 stdin=subprocess.DEVNULL, before=before,

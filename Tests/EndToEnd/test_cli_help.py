@@ -18,7 +18,7 @@ COMMANDS = [
     ["user"], ["user", "create"], ["user", "list"], ["user", "show"], ["user", "update"], ["user", "password"], ["user", "delete"],
     ["api-key"], ["api-key", "create"], ["api-key", "list"], ["api-key", "revoke"],
     ["mounters"], ["admin"], ["admin", "add"], ["admin", "remove"], ["admin", "list"],
-    ["import"], ["run"], ["mount"], ["unmount"], ["mounts"], ["agent"],
+    ["import"], ["run"], ["mount"], ["unmount"], ["mounts"], ["agent"], ["serve"], ["ca"], ["ca", "show"],
 ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import ctypes
 import errno
 import os
 import resource
+import socket
 import subprocess
 import sys
 
@@ -61,8 +62,6 @@ def filter_calls(unit: dict[str, list[str]]) -> seccomp.SyscallFilter:
     filter = seccomp.SyscallFilter(refusal)
     calls = allowed_calls(unit["SystemCallFilter"])
     conditions = {
-        "socket": [seccomp.Arg(0, seccomp.EQ, 1)],  # AF_UNIX
-        "socketpair": [seccomp.Arg(0, seccomp.EQ, 1)],
         "mprotect": [seccomp.Arg(2, seccomp.MASKED_EQ, PROT_EXEC, 0)],
         "pkey_mprotect": [seccomp.Arg(2, seccomp.MASKED_EQ, PROT_EXEC, 0)],
         "personality": [seccomp.Arg(0, seccomp.EQ, 0)],
@@ -76,7 +75,10 @@ def filter_calls(unit: dict[str, list[str]]) -> seccomp.SyscallFilter:
     for call in ("mmap",):
         for allowed in (0, PROT_WRITE, PROT_EXEC):
             filter.add_rule(seccomp.ALLOW, call, seccomp.Arg(2, seccomp.MASKED_EQ, PROT_WRITE | PROT_EXEC, allowed))
-    for call in sorted(calls - {"mmap", "unshare", "setns"}):
+    for call in ("socket", "socketpair"):
+        for family in unit["RestrictAddressFamilies"][0].split():
+            filter.add_rule(seccomp.ALLOW, call, seccomp.Arg(0, seccomp.EQ, int(getattr(socket, family))))
+    for call in sorted(calls - {"mmap", "socket", "socketpair", "unshare", "setns"}):
         if call == "clone3":
             continue
         try:
@@ -108,7 +110,7 @@ def hide_files(writable: str):
 
 
 def drop_capabilities(kept: list[str]):
-    numbers = {"CAP_DAC_READ_SEARCH": 2, "CAP_IPC_LOCK": 14, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_DAC_OVERRIDE": 1}
+    numbers = {"CAP_DAC_READ_SEARCH": 2, "CAP_IPC_LOCK": 14, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_DAC_OVERRIDE": 1, "CAP_NET_BIND_SERVICE": 10}
     keep = {numbers[name] for name in kept}
     for number in range(64):
         if number not in keep:

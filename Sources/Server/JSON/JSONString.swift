@@ -89,7 +89,7 @@ enum JSONString {
         }
     }
 
-    /// Goes behind `\uXXXX`.
+    /// Goes behind `\u` and its four digits.
     private static func unit(_ text: RawSpan, _ place: inout Int) throws(JSONError) -> UInt32 {
         guard text.byteCount - place >= 6 else { throw JSONError("it ends early") }
         var unit: UInt32 = 0

@@ -92,7 +92,8 @@ struct PageResponder: HTTPResponder {
         let service = site.parts.service
         try await site.parts.work.run { service.deny(call, nil) }
         throw APIError(
-            .forbidden, .notAuthorized, "the form was sent \(why); open its page again and send it from there")
+            .forbidden, .notAuthorized, "the form was sent \(why); open its page again and send it from there"
+        )
     }
 
     private static func isRight(_ token: String, _ session: Sessions.Session) -> Bool {

@@ -108,7 +108,9 @@ struct Site: Sendable {
     func require(_ isAllowed: Bool, _ call: PageCall, _ home: SecretHome? = nil) throws(APIError) {
         guard !isAllowed else { return }
         service.deny(call.call, home)
-        throw APIError(.forbidden, .notAuthorized, "Your roles do not let you do that. An administrator can give you one that does.")
+        throw APIError(
+            .forbidden, .notAuthorized,
+            "Your roles do not let you do that. An administrator can give you one that does.")
     }
 
     func page(
@@ -162,7 +164,7 @@ struct ErrorPages: Sendable {
         var fields = PageFrame.fields(title, nil, nil, at: "/")
         fields["message"] = text
         fields["request"] = mark.id
-        fields["isNarrow"] = true
+        fields["width"] = "narrow"
         var head = HTTPFields()
         if let seconds = error.retryAfter { head[.retryAfter] = String(seconds) }
         if !error.allow.isEmpty { head[.allow] = error.allow.map(\.rawValue).joined(separator: ", ") }

@@ -28,7 +28,8 @@ struct FormBody: Sendable {
         var fields: [String: Range<Int>] = [:]
         var start = 0
         while start < text.byteCount {
-            let end = (start..<text.byteCount).first { text.byte(at: $0) == UInt8(ascii: "&") } ?? text.byteCount
+            let end =
+                (start..<text.byteCount).first { text.byte(at: $0) == UInt8(ascii: "&") } ?? text.byteCount
             defer { start = end + 1 }
             guard end > start else { continue }
             let equals = (start..<end).first { text.byte(at: $0) == UInt8(ascii: "=") } ?? end
@@ -62,7 +63,9 @@ struct FormBody: Sendable {
             var bytes: [UInt8] = []
             try Self.forEachByte(of: range, in: text, isText: false) { bytes.append($0) }
             guard bytes.count <= Self.maximumText else { throw FormError("a field is too long") }
-            guard let string = String(validating: bytes, as: UTF8.self) else { throw FormError("it is not UTF-8") }
+            guard let string = String(validating: bytes, as: UTF8.self) else {
+                throw FormError("it is not UTF-8")
+            }
             return string
         }
     }

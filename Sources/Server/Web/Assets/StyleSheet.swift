@@ -26,7 +26,7 @@ enum StyleSheet {
         }
         a { color: var(--accent); text-underline-offset: .2em; text-decoration-thickness: 1px; }
         h1, h2 { line-height: 1.25; margin: 0; letter-spacing: -.01em; }
-        h1 { font-size: 1.625rem; font-weight: 650; }
+        h1 { font-size: 1.625rem; font-weight: 600; }
         h2 { font-size: 1.125rem; font-weight: 600; }
         p { margin: 0; }
         code { font: .9em/1.4 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
@@ -41,11 +41,11 @@ enum StyleSheet {
     private static let bar = """
         .bar { background: var(--card); border-bottom: 1px solid var(--line); }
         .bar-in { max-width: 72rem; margin: 0 auto; padding: .5rem 1.25rem; display: flex; flex-wrap: wrap; align-items: center; gap: .25rem 1.5rem; }
-        .brand { display: inline-flex; align-items: center; gap: .5rem; font-weight: 650; color: var(--ink); text-decoration: none; min-height: 2.5rem; }
+        .brand { display: inline-flex; align-items: center; gap: .5rem; font-weight: 600; color: var(--ink); text-decoration: none; min-height: 2.5rem; }
         .bar nav ul { display: flex; flex-wrap: wrap; gap: .25rem; list-style: none; margin: 0; padding: 0; }
         .bar nav a { display: block; padding: .5rem .75rem; border-radius: 6px; color: var(--quiet); text-decoration: none; }
         .bar nav a:hover { background: var(--soft); color: var(--ink); }
-        .bar nav a[aria-current] { background: var(--accent-soft); color: var(--accent); font-weight: 550; }
+        .bar nav a[aria-current] { background: var(--accent-soft); color: var(--accent); font-weight: 500; }
         .who { margin-left: auto; display: flex; align-items: center; gap: .75rem; color: var(--quiet); }
         .key { flex: none; display: inline-block; width: 1rem; height: 1rem; background: var(--accent); -webkit-mask: url(/assets/key.svg) center/contain no-repeat; mask: url(/assets/key.svg) center/contain no-repeat; }
         .brand .key { width: 1.25rem; height: 1.25rem; }
@@ -57,6 +57,7 @@ enum StyleSheet {
         main { max-width: 72rem; margin: 0 auto; padding: 1.75rem 1.25rem 3rem; display: grid; gap: 1.25rem; grid-template-columns: minmax(0, 1fr); }
         main:focus { outline: none; }
         .narrow { max-width: 42rem; }
+        .slim { max-width: 29rem; padding-top: 4rem; }
         .crumbs { font-size: .9375rem; color: var(--quiet); }
         .crumbs ol { display: flex; flex-wrap: wrap; gap: .25rem .5rem; list-style: none; margin: 0; padding: 0; }
         .crumbs li + li::before { content: "/" / ""; margin-right: .5rem; color: var(--quiet); }
@@ -72,12 +73,13 @@ enum StyleSheet {
         .notice.bad { color: var(--danger); background: var(--danger-soft); }
         .notice.bad a { color: inherit; }
         .notice.warn { color: var(--warn); background: var(--warn-soft); }
-        .mark { display: inline-block; padding: .0625rem .5rem; border-radius: 99px; font-size: .8125rem; font-weight: 550; background: var(--soft); color: var(--quiet); white-space: nowrap; }
+        .mark { display: inline-block; padding: .0625rem .5rem; border-radius: 99px; font-size: .8125rem; font-weight: 500; background: var(--soft); color: var(--quiet); white-space: nowrap; }
         .mark.good { background: var(--good-soft); color: var(--good); }
         .mark.warn { background: var(--warn-soft); color: var(--warn); }
         .mark.bad { background: var(--danger-soft); color: var(--danger); }
         .mark.accent { background: var(--accent-soft); color: var(--accent); }
-        .marks { display: flex; flex-wrap: wrap; gap: .25rem; }
+        .marks { display: flex; flex-wrap: wrap; gap: .375rem; margin-top: .375rem; }
+        .lines > * { display: block; }
         .empty { padding: 3rem 1.5rem; text-align: center; display: grid; gap: .75rem; justify-items: center; color: var(--quiet); }
         .empty strong { color: var(--ink); font-size: 1.0625rem; }
         .empty .key { width: 2rem; height: 2rem; }
@@ -93,6 +95,10 @@ enum StyleSheet {
           dl.facts dd { margin-bottom: .75rem; }
           main { padding-top: 1.25rem; }
           .bar-in, main { padding-left: 1rem; padding-right: 1rem; }
+          .bar nav { order: 1; flex-basis: 100%; overflow-x: auto; }
+          .bar nav ul { flex-wrap: nowrap; }
+          .bar nav a { white-space: nowrap; padding: .375rem .625rem; }
+          .slim { padding-top: 1.25rem; }
         }
 
         """
@@ -101,7 +107,7 @@ enum StyleSheet {
         .button, button {
           display: inline-flex; align-items: center; justify-content: center; min-height: 2.5rem; padding: .375rem 1rem;
           border: 1px solid var(--line); border-radius: 8px; background: var(--card); color: var(--ink);
-          font: inherit; font-weight: 550; text-decoration: none; cursor: pointer; white-space: nowrap;
+          font: inherit; font-weight: 500; text-decoration: none; cursor: pointer; white-space: nowrap;
         }
         .button:hover, button:hover { border-color: var(--quiet); background: var(--soft); }
         .primary { background: var(--accent); border-color: var(--accent); color: var(--on-accent); }
@@ -112,9 +118,9 @@ enum StyleSheet {
         .actions { display: flex; flex-wrap: wrap; gap: .75rem; }
         [aria-busy=true] button { opacity: .6; }
         .field { display: grid; gap: .375rem; }
-        .field > label, legend { font-weight: 550; }
+        .field > label, legend { font-weight: 600; }
         .field .hint { color: var(--quiet); font-size: .9375rem; }
-        .field .error { color: var(--danger); font-weight: 550; font-size: .9375rem; }
+        .field .error { color: var(--danger); font-weight: 500; font-size: .9375rem; }
         input, select, textarea {
           width: 100%; min-height: 2.75rem; padding: .5rem .75rem; font: inherit; color: var(--ink); background: var(--card);
           border: 1px solid #8a94a3; border-radius: 8px;
@@ -124,9 +130,10 @@ enum StyleSheet {
         input:focus-visible, select:focus-visible, textarea:focus-visible { outline-offset: 0; border-radius: 8px; }
         [aria-invalid=true] { border-color: var(--danger); box-shadow: inset 0 0 0 1px var(--danger); }
         .fixed { display: flex; gap: .5rem; align-items: center; min-height: 2.75rem; padding: .5rem .75rem; background: var(--soft); border-radius: 8px; }
-        .search { display: flex; gap: .5rem; flex-wrap: wrap; align-items: center; }
-        .search input { flex: 1 1 16rem; width: auto; }
-        .filters { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .75rem 1rem; align-items: end; }
+        .search { display: flex; gap: .5rem; align-items: center; }
+        .search input { flex: 1 1 8rem; width: auto; min-width: 0; }
+        .search button { min-height: 2.75rem; }
+        .filters { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: .75rem 1rem; align-items: end; }
         .chips { display: flex; flex-wrap: wrap; gap: .375rem; list-style: none; margin: 0; padding: 0; }
         .chips a { display: block; padding: .25rem .75rem; border: 1px solid var(--line); border-radius: 99px; text-decoration: none; color: var(--quiet); background: var(--card); font-size: .9375rem; }
         .chips a[aria-current] { border-color: var(--accent); color: var(--accent); background: var(--accent-soft); }
@@ -145,7 +152,7 @@ enum StyleSheet {
         tbody th { font-weight: 600; }
         tbody th p { font-weight: 400; color: var(--quiet); overflow-wrap: anywhere; }
         tbody th a { overflow-wrap: anywhere; }
-        td time, td .nowrap { white-space: nowrap; }
+        td time, .nowrap { white-space: nowrap; }
         td.do { width: 1%; }
         td.do .actions { flex-wrap: nowrap; gap: .5rem; justify-content: flex-end; }
         .variable { display: inline-flex; gap: .5rem; align-items: baseline; }
@@ -161,6 +168,7 @@ enum StyleSheet {
           tbody td[data-label]::before { content: attr(data-label); color: var(--quiet); font-size: .9375rem; }
           td.do .actions { justify-content: flex-start; padding-top: .25rem; flex-wrap: wrap; }
           td.do .small { min-height: 2.5rem; }
+          td time, td .nowrap { white-space: normal; }
           .foot { padding: .75rem 1rem; }
           caption { display: block; padding: 1rem 1rem 0; }
         }

@@ -10,7 +10,8 @@ struct AlgorithmPages: Sendable {
         let search = Search(call.call.query["q"])
         let seen = try site.service.store.algorithms().filter { permissions.maySee(.algorithm($0.name)) }
         let found = seen.filter { search.matches([$0.name.description]) }
-        let paging = Paging(found.count, page: call.call.query["page"], path: "/", query: [("q", search.text)])
+        let paging = Paging(
+            found.count, page: call.call.query["page"], path: "/", query: [("q", search.text)])
         let now = Timestamp.now()
         var fields: PageFields = [
             "rows": try found[paging.range].map { algorithm -> PageFields in
@@ -23,7 +24,8 @@ struct AlgorithmPages: Sendable {
             "isEmpty": found.isEmpty, "paging": paging.fields,
             "emptyTitle": seen.isEmpty ? "No algorithms" : "Nothing found",
             "emptyText": seen.isEmpty
-                ? "There are none yet, or your roles name none of them." : "No algorithm has this in its name.",
+                ? "There are none yet, or your roles name none of them."
+                : "No algorithm has this in its name.",
         ]
         if !search.isEmpty { fields["search"] = search.text }
         return site.page(call, "algorithms", title: "Algorithms", fields)

@@ -63,7 +63,8 @@ struct AuditPage: Sendable {
         fields["problem"] = problem
         if let next = found?.next {
             let pairs = query.filter { $0.key != "before" }.sorted { $0.key < $1.key }
-            fields["older"] = "/audit" + Paging.query(pairs.map { ($0.key, $0.value) } + [("before", "\(next)")])
+            fields["older"] =
+                "/audit" + Paging.query(pairs.map { ($0.key, $0.value) } + [("before", "\(next)")])
             fields["shown"] = "\(records.count) record\(records.count == 1 ? "" : "s")"
         }
         return site.page(call, "audit", title: "Audit", status: problem == nil ? .ok : .badRequest, fields)
@@ -78,13 +79,15 @@ struct AuditPage: Sendable {
 
     private func row(_ record: AuditRecord, _ now: Timestamp) -> PageFields {
         let outcome = record.texts[.outcome] ?? ""
-        var fields: PageFields = [
-            "when": PageTime.fields(record.time, now: now), "sequence": String(record.sequence),
+        var fields = PageTime.fields(record.time, now: now)
+        fields.merge([
+            "sequence": String(record.sequence),
             "who": printable(who(record)), "action": printable(record.texts[.action] ?? ""),
-            "home": printable(record.texts[.algorithm] ?? record.texts[.owner] ?? "", atMost: 160),
-            "outcome": printable(outcome),
-            "kind": ["ok": "good", "denied": "bad"][outcome] ?? "warn",
-        ]
+            "outcome": printable(outcome), "kind": ["ok": "good", "denied": "bad"][outcome] ?? "warn",
+        ]) { _, new in new }
+        if let home = record.texts[.algorithm] ?? record.texts[.owner] {
+            fields["home"] = printable(home, atMost: 160)
+        }
         if let program = record.texts[.executable] { fields["program"] = printable(program, atMost: 160) }
         if let secret = record.texts[.secret] {
             let version = record.numbers[.version].map { " version \($0)" } ?? ""

@@ -47,7 +47,9 @@ struct HistoryPages: Sendable {
     /// A line for each kind of thing that `rule` asks for; any of a line's items will do.
     private static func lines(_ rule: CallerRule) -> [PageFields] {
         let items = rule.items.map { $0.split(separator: " ", maxSplits: 1).map(String.init) }
-        let kinds = [("uid", "user"), ("gid", "group"), ("executable", "program"), ("cgroup", "control group")]
+        let kinds = [
+            ("uid", "user"), ("gid", "group"), ("executable", "program"), ("cgroup", "control group"),
+        ]
         return kinds.compactMap { kind, what in
             let own = items.filter { $0.first == kind }.compactMap(\.last)
             guard !own.isEmpty else { return nil }
@@ -62,7 +64,7 @@ struct HistoryPages: Sendable {
         return site.page(
             call, "confirm", title: "Roll back \(place.secret.name)",
             [
-                "isNarrow": true, "crumbs": place.crumbs("Roll back"),
+                "width": "narrow", "crumbs": place.crumbs("Roll back"),
                 "action": "\(place.path)/rollback?version=\(version)",
                 "heading": "Roll back to version \(version)?", "variable": place.secret.name.text,
                 "secretID": text(place.secret.id), "button": "Roll Back", "cancel": place.path,
@@ -84,7 +86,8 @@ struct HistoryPages: Sendable {
             _ = try site.service.store.rollBack(
                 place.secret.name, of: place.home, to: version, ifSecret: place.secret.id, by: actor)
         }
-        return site.done(call, "\(place.secret.name) has the value of version \(version) again.", at: place.path)
+        return site.done(
+            call, "\(place.secret.name) has the value of version \(version) again.", at: place.path)
     }
 
     /// - Throws: also for a version that is not kept, and for the one that is in use.

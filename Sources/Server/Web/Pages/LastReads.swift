@@ -85,7 +85,9 @@ final class LastReads: Sendable {
             if let first, first < known { state = State(isReading: state.isReading) }
             for record in found { Self.note(record, in: &state) }
             state.newest = first ?? state.newest
-            if state.since == nil { state.since = look.isCut ? oldest : Timestamp(seconds: 0, nanoseconds: 0) }
+            if state.since == nil {
+                state.since = look.isCut ? oldest : Timestamp(seconds: 0, nanoseconds: 0)
+            }
         }
     }
 

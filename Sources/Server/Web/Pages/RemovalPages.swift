@@ -12,13 +12,16 @@ struct RemovalPages: Sendable {
         return site.page(
             call, "confirm", title: "Remove \(place.secret.name)",
             [
-                "isNarrow": true, "crumbs": place.crumbs("Remove"), "action": "\(place.path)/remove",
+                "width": "narrow", "crumbs": place.crumbs("Remove"), "action": "\(place.path)/remove",
                 "heading": "Remove \(place.secret.displayName)?", "variable": place.secret.name.text,
                 "secretID": text(place.secret.id), "isDanger": true, "button": "Remove Secret",
                 "cancel": SettingsPage.path(place.algorithm),
                 "paragraphs": [
                     ["text": "This deletes the secret and \(versions), and cannot be undone."] as PageFields,
-                    ["text": "Programs of \(place.algorithm) lose the file at once, and the variable at their next start."]
+                    [
+                        "text":
+                            "Programs of \(place.algorithm) lose the file at once, and the variable at their next start."
+                    ]
                         as PageFields,
                 ],
             ])

@@ -45,7 +45,9 @@ struct SecretMarks {
         if !secret.callers.isAnyone { fields.append(Self.mark("Some programs only", "")) }
     }
 
-    private static func mark(_ label: String, _ kind: String) -> PageFields { ["label": label, "kind": kind] }
+    private static func mark(_ label: String, _ kind: String) -> PageFields {
+        ["label": label, "kind": kind]
+    }
 
     /// Puts what there is to say into the fields of a row.
     func fill(_ row: inout PageFields) {
@@ -60,6 +62,7 @@ struct SecretMarks {
 
     private var unread: String {
         guard let since = reads.since else { return "Being looked up" }
-        return since.seconds == 0 ? "Never" : "Not for \(PageTime.ago(since, now: now).dropLast(4)), as far as the log was read"
+        return since.seconds == 0
+            ? "Never" : "Not for \(PageTime.ago(since, now: now).dropLast(4)), as far as the log was read"
     }
 }

@@ -126,10 +126,11 @@ struct SecretForms: Sendable {
         _ call: PageCall, _ title: String, _ input: SecretInput, _ fields: PageFields
     ) -> PageAnswer {
         var all = fields
-        all["isNarrow"] = true
+        all["width"] = "narrow"
         all["providerID"] = text(site.service.provider.id)
         all["providerName"] = "\(InternalProvider.name) (default)"
         return site.page(
-            call, "secret-form", title: title, status: input.errors.isEmpty ? .ok : .unprocessableContent, all)
+            call, "secret-form", title: title, status: input.errors.isEmpty ? .ok : .unprocessableContent, all
+        )
     }
 }

@@ -55,7 +55,8 @@ struct SecretInput {
     /// Nil where there is none; what is wrong with it is in `errors`.
     mutating func value(_ form: FormBody) throws -> SecretValue? {
         do { return try form.value("secret_value", isText: true) } catch is ValueTooLong {
-            errors["secret_value"] = "The value has more than \(SecretValue.maximumCount) bytes, the most that is kept"
+            errors["secret_value"] =
+                "The value has more than \(SecretValue.maximumCount) bytes, the most that is kept"
             return nil
         }
     }
@@ -71,7 +72,8 @@ struct SecretInput {
         case .needsFileDelivery(_, let reason):
             errors["secret_value"] = "No variable can hold this value: \(reason). Choose a file only"
         case .tooLong:
-            errors["secret_value"] = "The value has more than \(SecretValue.maximumCount) bytes, the most that is kept"
+            errors["secret_value"] =
+                "The value has more than \(SecretValue.maximumCount) bytes, the most that is kept"
         default: return false
         }
         return true

@@ -31,7 +31,8 @@ struct SecretPlace {
     func check(_ form: FormBody) throws {
         guard Call.id(try form.string("secret_id")) == secret.id else {
             throw APIError(
-                .conflict, "the secret was deleted and made again since the form was opened; nothing was changed")
+                .conflict,
+                "the secret was deleted and made again since the form was opened; nothing was changed")
         }
     }
 }

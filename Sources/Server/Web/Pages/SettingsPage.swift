@@ -15,7 +15,9 @@ struct SettingsPage: Sendable {
         let marks: SecretMarks
     }
 
-    func redirect(_ call: PageCall) throws -> PageAnswer { .redirect(to: Self.path(try site.algorithm(call))) }
+    func redirect(_ call: PageCall) throws -> PageAnswer {
+        .redirect(to: Self.path(try site.algorithm(call)))
+    }
 
     static func path(_ name: AlgorithmName) -> String { "/algorithms/\(name)/settings" }
 

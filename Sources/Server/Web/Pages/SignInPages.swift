@@ -27,7 +27,8 @@ struct SignInPages: Sendable {
         let typed = try form.string("user")
         let next = Self.next(try form.string("next"))
         guard typed.utf8.count <= Self.maximumName,
-            let password = try form.value("password", isText: false), password.count <= Password.newRange.upperBound
+            let password = try form.value("password", isText: false),
+            password.count <= Password.newRange.upperBound
         else { return refused(call, next, typed: "", .unprocessableContent, Self.wrong) }
         // What is no user's name may be a password in the wrong place: it is told nowhere.
         let name = try? UserName(typed.lowercased())
@@ -89,7 +90,7 @@ struct SignInPages: Sendable {
         _ call: PageCall, _ fields: PageFields, _ status: HTTPResponse.Status = .ok
     ) -> PageAnswer {
         var all = fields
-        all["isNarrow"] = true
+        all["width"] = "slim"
         return site.page(call, "sign-in", title: "Sign in", status: status, all)
     }
 

@@ -4,9 +4,12 @@ import Secrets
 enum PageTime {
     /// For the template `time`: when it was, exactly, and how long ago.
     static func fields(_ moment: Timestamp, now: Timestamp = .now()) -> PageFields {
-        let exact = moment.description
-        let minute = exact.utf8.count >= 16 ? exact.prefix(16).replacing("T", with: " ") + " UTC" : exact
-        return ["iso": exact, "exact": minute, "ago": ago(moment, now: now)]
+        let iso = moment.description
+        let second = iso.prefix(19).replacing("T", with: " ")
+        return [
+            "iso": iso, "exact": "\(second.prefix(16)) UTC", "second": "\(second) UTC",
+            "ago": ago(moment, now: now),
+        ]
     }
 
     static func ago(_ moment: Timestamp, now: Timestamp) -> String {

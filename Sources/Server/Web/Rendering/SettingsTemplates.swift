@@ -8,7 +8,7 @@ extension Templates {
     private static let page = """
         {{>top}}
         {{>crumbs}}
-        <div class="head"><div><h1>Secrets</h1><p>What programs of <strong>{{algorithm}}</strong> get as files and environment variables. <a href="/help">How secrets reach a program</a></p></div>
+        <div class="head"><div><h1>Secrets</h1><p>What programs of <strong>{{algorithm}}</strong> get as files and environment variables. <a class="nowrap" href="/help">Documentation</a></p></div>
         {{#mayChange}}<a class="button primary" href="/algorithms/{{algorithm}}/secrets/new">New secret</a>{{/mayChange}}</div>
         <form class="search" method="get" action="/algorithms/{{algorithm}}/settings" role="search"><label class="hidden" for="q">Search secrets</label>
         <input id="q" name="q" type="search" placeholder="Name, variable or description" value="{{search}}"><button type="submit">Search</button></form>
@@ -22,7 +22,7 @@ extension Templates {
         {{#rows}}<tr role="row"><th role="rowheader" scope="row"><a href="/algorithms/{{algorithm}}/secrets/{{variable}}">{{displayName}}</a>{{#about}}<p>{{about}}</p>{{/about}}{{#hasMarks}}<div class="marks">{{#marks}}<span class="mark {{kind}}">{{label}}</span>{{/marks}}</div>{{/hasMarks}}</th>
         <td role="cell" data-label="Variable"><span class="variable"><span class="key"></span><code>{{variable}}</code></span></td>
         <td role="cell" data-label="Last read">{{#read}}{{>time}}{{/read}}{{#unread}}<span class="quiet">{{unread}}</span>{{/unread}}</td>
-        <td role="cell" data-label="Changed">Updated {{#updated}}{{>time}}{{/updated}}</td>
+        <td role="cell" data-label="Changed"><span class="nowrap">Updated {{#updated}}{{>time}}{{/updated}}</span></td>
         {{#mayChange}}<td role="cell" class="do"><div class="actions"><a class="button small" href="/algorithms/{{algorithm}}/secrets/{{variable}}/update">Update<span class="hidden"> {{displayName}}</span></a><a class="button small danger" href="/algorithms/{{algorithm}}/secrets/{{variable}}/remove">Remove<span class="hidden"> {{displayName}}</span></a></div></td>{{/mayChange}}</tr>
         {{/rows}}</tbody></table>
         {{#paging}}{{>paging}}{{/paging}}{{/isEmpty}}

@@ -30,10 +30,10 @@ extension Templates {
         <caption class="hidden">Records</caption>
         <thead role="rowgroup"><tr role="row"><th role="columnheader" scope="col">When</th><th role="columnheader" scope="col">Who</th><th role="columnheader" scope="col">What</th><th role="columnheader" scope="col">About</th><th role="columnheader" scope="col">Outcome</th></tr></thead>
         <tbody role="rowgroup">
-        {{#rows}}<tr role="row"><td role="cell" data-label="When">{{#when}}{{>time}}{{/when}}<br><span class="quiet nowrap">#{{sequence}}</span></td>
-        <td role="cell" data-label="Who"><span>{{who}}{{#program}}<br><code class="quiet">{{program}}</code>{{/program}}</span></td>
+        {{#rows}}<tr role="row"><td role="cell" data-label="When"><span class="lines"><time datetime="{{iso}}" title="{{ago}}">{{second}}</time><span class="quiet">#{{sequence}}</span></span></td>
+        <td role="cell" data-label="Who"><span class="lines"><span>{{who}}</span>{{#program}}<code class="quiet">{{program}}</code>{{/program}}</span></td>
         <td role="cell" data-label="What"><code>{{action}}</code></td>
-        <td role="cell" data-label="About"><span>{{home}}{{#variable}}<br><span class="variable"><span class="key"></span><code>{{variable}}</code></span>{{/variable}}{{#detail}}<br><span class="quiet">{{detail}}</span>{{/detail}}</span></td>
+        <td role="cell" data-label="About"><span class="lines">{{#home}}<span>{{home}}</span>{{/home}}{{#variable}}<span class="variable"><span class="key"></span><code>{{variable}}</code></span>{{/variable}}{{#detail}}<span class="quiet">{{detail}}</span>{{/detail}}</span></td>
         <td role="cell" data-label="Outcome"><span class="mark {{kind}}">{{outcome}}</span></td></tr>
         {{/rows}}</tbody></table>{{/isEmpty}}
         {{#older}}<div class="foot"><span>{{shown}}</span><nav class="actions" aria-label="Pages of the list"><a class="button small" rel="next" href="{{older}}">Older</a></nav></div>

@@ -3,7 +3,9 @@
 enum Templates {
     static let all: [(name: String, text: String)] = frame + access + algorithms + settings + forms + store
 
-    private static let frame = [("top", top), ("bottom", bottom), ("paging", paging), ("time", time), ("error", error)]
+    private static let frame = [
+        ("top", top), ("bottom", bottom), ("paging", paging), ("time", time), ("error", error),
+    ]
 
     private static let top = """
         <!doctype html>
@@ -26,7 +28,7 @@ enum Templates {
         <form class="who" method="post" action="/sign-out"><input type="hidden" name="form_token" value="{{formToken}}">
         <span><span class="hidden">Signed in as </span>{{user}}</span><button class="small" type="submit">Sign out</button></form>
         {{/user}}</div></header>
-        <main id="main" tabindex="-1"{{#isNarrow}} class="narrow"{{/isNarrow}}>
+        <main id="main" tabindex="-1"{{#width}} class="{{width}}"{{/width}}>
         {{#notice}}<p class="notice good" role="status">{{notice}}</p>
         {{/notice}}
         """
@@ -64,11 +66,11 @@ enum Templates {
 
     private static let signIn = """
         {{>top}}
-        <h1>Sign in</h1>
         {{#hasEnded}}<p class="notice warn" role="status">Your session has ended: after 30 minutes without a request, after 12 hours, with a new password, or with a restart of the server. Sign in again to go on where you were; a value that you had typed is gone.</p>
         {{/hasEnded}}{{#isElsewhere}}<p class="notice warn">You came from another site. If you are signed in, <a href="{{continue}}">go on</a>.</p>
         {{/isElsewhere}}{{#refusal}}<div class="notice bad" role="alert" tabindex="-1" id="refusal" autofocus><h2>{{refusal}}</h2></div>
         {{/refusal}}<form class="card inner stack" method="post" action="/sign-in">
+        <h1>Sign in</h1>
         <input type="hidden" name="next" value="{{next}}">
         <div class="field"><label for="user">User</label>
         <input id="user" name="user" autocomplete="username" autocapitalize="none" spellcheck="false" required value="{{typed}}"{{#refusal}} aria-describedby="refusal"{{/refusal}}></div>
@@ -76,7 +78,7 @@ enum Templates {
         <input id="password" name="password" type="password" autocomplete="current-password" required data-secret{{#refusal}} aria-describedby="refusal"{{/refusal}}></div>
         <p class="actions"><button class="primary" type="submit">Sign in</button></p>
         </form>
-        <p class="quiet">An administrator makes users and sets their passwords on the command line: <code>secretfs user</code>.</p>
+        <p class="quiet">No user yet? An administrator makes one with <code>secretfs user create</code>.</p>
         {{>bottom}}
         """
 
