@@ -35,6 +35,7 @@ package enum SecretServer {
             service: service, authenticators: [KeyAuthenticator(store)], work: work,
             bodies: RequestBodyReader(budget: ByteBudget(ConnectionLimits.bodiesBytes)), metrics: metrics)
         let site = try Site(parts, AuditReader(at: directory.path))
+        site.reads.refresh(on: work)
         let responder = responder(parts, site, connections)
         try store.trail.record([AuditEvent(.serverStart, by: .thisProcess, detail: options.listen)])
         let failure = Mutex<(any Error)?>(nil)
