@@ -152,7 +152,7 @@ enum StyleSheet {
         tbody th { font-weight: 600; }
         tbody th p { font-weight: 400; color: var(--quiet); overflow-wrap: anywhere; }
         tbody th a { overflow-wrap: anywhere; }
-        td time, .nowrap { white-space: nowrap; }
+        td time, .nowrap { white-space: nowrap; overflow-wrap: normal; }
         td.do { width: 1%; }
         td.do .actions { flex-wrap: nowrap; gap: .5rem; justify-content: flex-end; }
         .variable { display: inline-flex; gap: .5rem; align-items: baseline; }

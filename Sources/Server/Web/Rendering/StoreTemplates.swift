@@ -32,7 +32,7 @@ extension Templates {
         <tbody role="rowgroup">
         {{#rows}}<tr role="row"><td role="cell" data-label="When"><span class="lines"><time datetime="{{iso}}" title="{{ago}}">{{second}}</time><span class="quiet">#{{sequence}}</span></span></td>
         <td role="cell" data-label="Who"><span class="lines"><span>{{who}}</span>{{#program}}<code class="quiet">{{program}}</code>{{/program}}</span></td>
-        <td role="cell" data-label="What"><code>{{action}}</code></td>
+        <td role="cell" data-label="What"><code class="nowrap">{{action}}</code></td>
         <td role="cell" data-label="About"><span class="lines">{{#home}}<span>{{home}}</span>{{/home}}{{#variable}}<span class="variable"><span class="key"></span><code>{{variable}}</code></span>{{/variable}}{{#detail}}<span class="quiet">{{detail}}</span>{{/detail}}</span></td>
         <td role="cell" data-label="Outcome"><span class="mark {{kind}}">{{outcome}}</span></td></tr>
         {{/rows}}</tbody></table>{{/isEmpty}}

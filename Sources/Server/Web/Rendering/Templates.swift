@@ -90,7 +90,7 @@ enum Templates {
         {{>top}}
         <div class="head"><div><h1>Algorithms</h1><p>Those whose secrets you may see.</p></div></div>
         <form class="search" method="get" action="/" role="search"><label class="hidden" for="q">Search algorithms</label>
-        <input id="q" name="q" type="search" placeholder="Owner or name" value="{{search}}"><button type="submit">Search</button>{{#search}}<a href="/">Show all</a>{{/search}}</form>
+        <input id="q" name="q" type="search" placeholder="Search algorithms" value="{{search}}"><button type="submit">Search</button>{{#search}}<a href="/">Show all</a>{{/search}}</form>
         <div class="card">
         {{#isEmpty}}<div class="empty"><span class="key"></span><strong>{{emptyTitle}}</strong><p>{{emptyText}}</p></div>
         {{/isEmpty}}{{^isEmpty}}<table role="table">
