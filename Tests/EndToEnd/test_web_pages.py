@@ -1,9 +1,10 @@
 """The pages, byte by byte: who may open them, what a form must bring, what no answer has."""
 
+import concurrent.futures
 import os
 import re
 import time
-import urllib.parse
+from pathlib import Path
 
 import pytest
 from conftest import PLANTED
@@ -418,3 +419,34 @@ def test_a_page_of_a_thousand_secrets_is_quick(admin, store):
         # The quickest: what others do on the machine is not measured.
         assert min(times) <= 20, (path, times)
         print(f"{path}: {min(times)} ms at best, {sorted(times)[10]} ms mostly")
+
+
+# > Two passwords are tried at once, 16 wait, and further ones are told to come again (503) — docs/WEB.md#passwords
+def test_many_sign_ins_at_once_take_no_more_memory_than_two(server):
+    user(server.store, "alice", "admin")
+    pid = server.process.pid
+
+    def peak() -> int:
+        return int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) // 1024
+
+    assert Visitor(server).sign_in("alice").status == 303
+    before = peak()
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        statuses = list(pool.map(lambda number: Visitor(server).sign_in(f"user{number}").status, range(40)))
+    assert set(statuses) == {422, 503}, statuses
+    assert peak() - before < 200, "one more of 128 MiB, and little else"
+    assert Visitor(server).sign_in("alice").status == 303
+
+
+def test_nothing_is_done_that_cannot_be_recorded(admin, server, store):
+    made(store)
+    log = store.state / "audit.log"
+    log.rename(log.with_suffix(".away"))
+    log.mkdir()
+    assert Visitor(server).sign_in("admin").status == 500, "nobody signs in unrecorded"
+    answer = admin.create("B", VALUE)
+    assert answer.status == 500 and answer.headers["x-request-id"] in answer.body.decode()
+    log.rmdir()
+    log.with_suffix(".away").rename(log)
+    assert len(store.json("secret", "list", ALGORITHM)) == 1
+    assert admin.create("B", VALUE).status == 303

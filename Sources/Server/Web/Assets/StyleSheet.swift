@@ -149,9 +149,8 @@ enum StyleSheet {
         thead th { border-top: 0; padding-top: .75rem; padding-bottom: .625rem; font-size: .8125rem; font-weight: 600; color: var(--quiet); background: var(--soft); white-space: nowrap; }
         .card > table:first-child thead th:first-child { border-top-left-radius: 9px; }
         .card > table:first-child thead th:last-child { border-top-right-radius: 9px; }
-        tbody th { font-weight: 600; }
-        tbody th p { font-weight: 400; color: var(--quiet); overflow-wrap: anywhere; }
-        tbody th a { overflow-wrap: anywhere; }
+        tbody th { font-weight: 600; overflow-wrap: anywhere; }
+        tbody th p { font-weight: 400; color: var(--quiet); }
         td time, .nowrap { white-space: nowrap; overflow-wrap: normal; }
         td.do { width: 1%; }
         td.do .actions { flex-wrap: nowrap; gap: .5rem; justify-content: flex-end; }

@@ -17,7 +17,7 @@ struct AlgorithmPages: Sendable {
             "rows": try found[paging.range].map { algorithm -> PageFields in
                 [
                     "algorithm": algorithm.name.description,
-                    "count": String(try site.service.store.secrets(of: .algorithm(algorithm.name)).count),
+                    "count": String(try site.service.store.secretCount(of: .algorithm(algorithm.name))),
                     "made": PageTime.fields(algorithm.created, now: now),
                 ]
             },

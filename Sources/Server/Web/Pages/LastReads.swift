@@ -7,11 +7,11 @@ import Synchronization
 final class LastReads: Sendable {
     /// What is known of one algorithm's mounts.
     struct OfAlgorithm: Sendable {
-        fileprivate(set) var opens: [String: Timestamp] = [:]
+        var opens: [String: Timestamp] = [:]
         /// Of all variables at once.
-        fileprivate(set) var environ: Timestamp?
+        var environ: Timestamp?
         /// From when on the log was looked at; nil if it was not yet.
-        fileprivate(set) var since: Timestamp?
+        var since: Timestamp?
 
         /// Nil if there is none that is known.
         func last(of secret: Secret) -> Timestamp? {

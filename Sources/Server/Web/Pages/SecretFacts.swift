@@ -10,13 +10,15 @@ struct SecretMarks {
 
     let isUnused: Bool
     let isExpiring: Bool
-    /// For templates: a label, and how it looks.
-    private(set) var fields: [PageFields] = []
-    let read: Timestamp?
+    private let read: Timestamp?
+    private let secret: Secret
+    private let state: Candidate.State
     private let reads: LastReads.OfAlgorithm
     private let now: Timestamp
 
     init(_ secret: Secret, _ state: Candidate.State, _ reads: LastReads.OfAlgorithm, now: Timestamp) {
+        self.secret = secret
+        self.state = state
         self.reads = reads
         self.now = now
         read = reads.last(of: secret)
@@ -25,24 +27,27 @@ struct SecretMarks {
         isUnused =
             secret.created.seconds < limit
             && (read.map { $0.seconds < limit } ?? reads.since.map { $0.seconds < limit } ?? false)
-        var isExpiring = false
+        isExpiring = secret.validity.expires.map { $0.seconds - now.seconds < Self.expiring } ?? false
+    }
+
+    /// For templates: labels, and how they look.
+    private var fields: [PageFields] {
+        var fields: [PageFields] = []
         switch state {
         case .visible:
-            if let end = secret.validity.expires, end.seconds - now.seconds < Self.expiring {
-                isExpiring = true
+            if isExpiring, let end = secret.validity.expires {
                 fields.append(Self.mark("Expires \(PageTime.ahead(end, now: now))", "warn"))
             }
         case .hidden(let home): fields.append(Self.mark("Hidden by that of \(home)", "warn"))
         case .notYet(let start):
             fields.append(Self.mark("Visible \(PageTime.ahead(start, now: now))", "accent"))
         case .expired(let end):
-            isExpiring = true
             fields.append(Self.mark("Expired \(PageTime.ago(end, now: now))", "bad"))
         }
-        self.isExpiring = isExpiring
         if isUnused { fields.append(Self.mark("Unused", "warn")) }
         if secret.delivery == .file { fields.append(Self.mark("File only", "")) }
         if !secret.callers.isAnyone { fields.append(Self.mark("Some programs only", "")) }
+        return fields
     }
 
     private static func mark(_ label: String, _ kind: String) -> PageFields {
@@ -51,6 +56,7 @@ struct SecretMarks {
 
     /// Puts what there is to say into the fields of a row.
     func fill(_ row: inout PageFields) {
+        let fields = fields
         row["hasMarks"] = !fields.isEmpty
         row["marks"] = fields
         if let read {
