@@ -82,15 +82,23 @@ private enum BodyType {
     case json, form
 
     func check(_ fields: HTTPFields) throws(APIError) {
-        let given = (fields[.contentType] ?? "").lowercased().split(separator: ";")
-            .map { $0.trimmingPrefix(while: \.isWhitespace) }
-        let isRight: Bool
-        switch self {
-        // What comes without a type is taken for what it must be.
-        case .json: isRight = given.first.map { $0 == "application/json" } ?? true
-        case .form: isRight = given.first.map { $0 == "application/x-www-form-urlencoded" } ?? false
+        guard let text = fields[.contentType] else {
+            // What comes without a type is taken for JSON; a browser's form has one.
+            guard self == .json else { throw refusal }
+            return
         }
-        guard isRight, given.dropFirst().allSatisfy({ $0 == "charset=utf-8" }) else { throw refusal }
+        let given = text.lowercased().split(separator: ";").map { $0.trimmingPrefix(while: \.isWhitespace) }
+        guard let type = given.first, type == name, given.dropFirst().allSatisfy({ $0 == "charset=utf-8" })
+        else {
+            throw refusal
+        }
+    }
+
+    private var name: String {
+        switch self {
+        case .json: "application/json"
+        case .form: "application/x-www-form-urlencoded"
+        }
     }
 
     private var refusal: APIError {
