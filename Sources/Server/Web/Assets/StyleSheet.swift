@@ -97,7 +97,7 @@ enum StyleSheet {
           .bar-in, main { padding-left: 1rem; padding-right: 1rem; }
           .bar nav { order: 1; flex-basis: 100%; overflow-x: auto; }
           .bar nav ul { flex-wrap: nowrap; }
-          .bar nav a { white-space: nowrap; padding: .375rem .625rem; }
+          .bar nav a { white-space: nowrap; padding: .375rem .4375rem; }
           .slim { padding-top: 1.25rem; }
         }
 

@@ -66,7 +66,7 @@ enum Templates {
 
     private static let signIn = """
         {{>top}}
-        {{#hasEnded}}<p class="notice warn" role="status">Your session has ended: after 30 minutes without a request, after 12 hours, with a new password, or with a restart of the server. Sign in again to go on where you were; a value that you had typed is gone.</p>
+        {{#hasEnded}}<p class="notice warn" role="status">Your session has ended. Sign in to go on where you were; a value that you had typed is gone.</p>
         {{/hasEnded}}{{#isElsewhere}}<p class="notice warn">You came from another site. If you are signed in, <a href="{{continue}}">go on</a>.</p>
         {{/isElsewhere}}{{#refusal}}<div class="notice bad" role="alert" tabindex="-1" id="refusal" autofocus><h2>{{refusal}}</h2></div>
         {{/refusal}}<form class="card inner stack" method="post" action="/sign-in">
