@@ -31,7 +31,12 @@ package enum SecretServer {
         let service = try APIService(store, directory, metrics, log)
         let connections = ConnectionCounters()
         let work = StoreWork()
-        let responder = responder(service, work, connections, AuditReader(at: directory.path))
+        let parts = RequestParts(
+            service: service, authenticators: [KeyAuthenticator(store)], work: work,
+            bodies: RequestBodyReader(budget: ByteBudget(ConnectionLimits.bodiesBytes)), metrics: metrics)
+        let site = try Site(parts, AuditReader(at: directory.path))
+        site.reads.refresh(on: work)
+        let responder = responder(parts, site, connections)
         try store.trail.record([AuditEvent(.serverStart, by: .thisProcess, detail: options.listen)])
         let failure = Mutex<(any Error)?>(nil)
         let application = Application(
@@ -60,6 +65,7 @@ package enum SecretServer {
             failure.withLock { $0 = error }
         }
         await work.stop()
+        await site.passwords.stop()
         service.denials.end()
         try? store.trail.record([AuditEvent(.serverStop, by: .thisProcess)])
         if let error = failure.withLock({ $0 }) { throw readable(error, options) }
@@ -67,17 +73,15 @@ package enum SecretServer {
     }
 
     private static func responder(
-        _ service: APIService, _ work: StoreWork, _ connections: ConnectionCounters, _ audit: AuditReader
+        _ parts: RequestParts, _ site: Site, _ connections: ConnectionCounters
     ) -> Gate {
-        let parts = RequestParts(
-            service: service, authenticators: [KeyAuthenticator(service.store)], work: work,
-            bodies: RequestBodyReader(budget: ByteBudget(ConnectionLimits.bodiesBytes)),
-            metrics: service.metrics)
-        let calls = service.routes(audit)
-        let operation = OperationRoutes(service: service, work: work, connections: connections)
+        let calls = parts.service.routes(site.audit)
+        let operation = OperationRoutes(service: parts.service, work: parts.work, connections: connections)
         // The document tells of itself, too.
         let document = OpenAPIDocument.bytes(of: calls + operation.all([]))
-        return Gate(table: RouteTable(calls + operation.all(document), parts), metrics: service.metrics)
+        return Gate(
+            table: RouteTable(calls + operation.all(document), parts, site), metrics: parts.metrics,
+            errors: site.errors)
     }
 
     private static func certificates(

@@ -18,16 +18,28 @@ struct AuditCalls: Sendable {
         try service.require(isAllowed, call, filter.home)
         let limit = try Self.number(call.query["limit"], "limit", 1...Self.maximumLimit) ?? 100
         let before = try Self.number(call.query["before"], "before", 1...Int(Int32.max)).map(UInt64.init)
-        var found: [JSON] = []
+        let page = try look(filter, before: before, atMost: limit)
+        let next: JSON = page.next.map { .number(Int(clamping: $0)) } ?? .null
+        return .json(["results": .array(page.records.map(Self.json)), "next": next])
+    }
+
+    struct Page {
+        fileprivate(set) var records: [AuditRecord] = []
+        /// What is `before` for the page after this one; nil if there is none.
+        fileprivate(set) var next: UInt64?
+    }
+
+    func look(_ filter: Filter, before: UInt64?, atMost limit: Int) throws(StoreError) -> Page {
+        var page = Page()
         let look = try auditing { () throws(AuditError) in
             try reader.newest(before: before, reading: Self.maximumBytes) { record in
-                if filter.takes(record) { found.append(Self.json(record)) }
+                if filter.takes(record) { page.records.append(record) }
                 // The log is in the order of time.
-                return found.count < limit && filter.since.map { record.time >= $0 } ?? true
+                return page.records.count < limit && filter.since.map { record.time >= $0 } ?? true
             }
         }
-        let next: JSON = look.isCut ? look.oldest.map { .number(Int(clamping: $0)) } ?? .null : .null
-        return .json(["results": .array(found), "next": next])
+        page.next = look.isCut ? look.oldest : nil
+        return page
     }
 
     private func auditing<T>(_ body: () throws(AuditError) -> T) throws(StoreError) -> T {

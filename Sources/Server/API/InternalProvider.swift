@@ -4,8 +4,12 @@ import Store
 
 /// The provider that every store has: the store itself.
 struct InternalProvider: Sendable {
+    static let name = "algorithmia_internal_secret_provider"
+    static let about = "Secrets that are sealed in this server's own store"
+    static let module = "secretfs.internal"
+
     let id: UUID
-    private let created: Timestamp
+    let created: Timestamp
 
     init(_ identity: PublicIdentity) throws {
         id = try identity.id(of: .internal)
@@ -14,9 +18,9 @@ struct InternalProvider: Sendable {
 
     var json: JSON {
         [
-            "id": .string(text(id)), "name": "algorithmia_internal_secret_provider",
-            "description": "Secrets that are sealed in this server's own store",
-            "moduleName": "secretfs.internal", "factoryClassName": "InternalSecretProvider",
+            "id": .string(text(id)), "name": .string(Self.name),
+            "description": .string(Self.about),
+            "moduleName": .string(Self.module), "factoryClassName": "InternalSecretProvider",
             "interfaceVersion": "1.0", "isEnabled": true, "isDefault": true,
             "created": .string(created.description), "modified": .string(created.description),
         ]

@@ -3,10 +3,12 @@ import Hummingbird
 import Logging
 import NIOCore
 
-/// Around everything: every request gets an answer in the API's form, a line in the log and its place in the metrics.
+/// Around everything: every request gets an answer in the API's form, or as a page where a browser asks, a line in the
+/// log and its place in the metrics.
 struct Gate: HTTPResponder {
     let table: RouteTable
     let metrics: Metrics
+    let errors: ErrorPages
 
     func respond(to request: Request, context: APIContext) async throws -> Response {
         let clock = ContinuousClock()
@@ -15,7 +17,7 @@ struct Gate: HTTPResponder {
         do {
             response = try await table.router.respond(to: request, context: context)
             // The router's own answer, for what it has no route for.
-            if isUnrouted(context) { response = refusal(unrouted(request, context), context) }
+            if isUnrouted(context) { response = nowhere(request, context) }
         } catch let error as APIError {
             response = refusal(error, context)
         } catch let error as HTTPError {
@@ -52,6 +54,14 @@ struct Gate: HTTPResponder {
                 "method": "\(method)", "route": "\(route)", "status": "\(response.status.code)",
                 "milliseconds": "\(Double(Int(elapsed * 100_000)) / 100)",
             ])
+    }
+
+    /// The API's refusal, or a page.
+    private func nowhere(_ request: Request, _ context: APIContext) -> Response {
+        let error = unrouted(request, context)
+        let wantsPage = request.headers[.accept].map { $0.contains("text/html") } ?? false
+        guard wantsPage, !request.uri.path.hasPrefix("/v1/") else { return refusal(error, context) }
+        return errors.page(error, context.mark, nil).response
     }
 
     private func unrouted(_ request: Request, _ context: APIContext) -> APIError {

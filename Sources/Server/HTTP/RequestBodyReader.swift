@@ -15,8 +15,27 @@ struct RequestBodyReader: Sendable {
     func withBody<R: Sendable>(
         of request: Request, _ use: (JSONObject) async throws -> R
     ) async throws -> R {
-        try checkType(request.headers)
-        let expected = try expectedCount(request.headers)
+        try await withText(of: request, .json, atMost: ConnectionLimits.bodyBytes) { text in
+            try await use(try JSONObject(text))
+        }
+    }
+
+    /// Calls `use` with the body of `request`, a form of a page.
+    ///
+    /// - Throws: as above; `FormError`.
+    func withForm<R: Sendable>(
+        of request: Request, atMost maximum: Int, _ use: (FormBody) async throws -> R
+    ) async throws -> R {
+        try await withText(of: request, .form, atMost: maximum) { text in
+            try await use(try FormBody(text))
+        }
+    }
+
+    private func withText<R: Sendable>(
+        of request: Request, _ type: BodyType, atMost maximum: Int, _ use: (SecretBuffer) async throws -> R
+    ) async throws -> R {
+        try type.check(request.headers)
+        let expected = try expectedCount(request.headers, atMost: maximum)
         guard budget.take(expected) else { throw APIError.busy }
         defer { budget.giveBack(expected) }
         let text = SecretBuffer()
@@ -29,29 +48,17 @@ struct RequestBodyReader: Sendable {
                 try text.write(unsafe RawSpan(_unsafeBytes: bytes), at: text.count)
             }
         }
-        return try await use(try JSONObject(text))
+        return try await use(text)
     }
 
     /// How long it may become, in bytes.
-    private func expectedCount(_ fields: HTTPFields) throws -> Int {
-        guard let text = fields[.contentLength] else { return ConnectionLimits.bodyBytes }
+    private func expectedCount(_ fields: HTTPFields, atMost maximum: Int) throws -> Int {
+        guard let text = fields[.contentLength] else { return maximum }
         guard let count = Int(text), count >= 0 else {
             throw APIError.malformed("Content-Length is not a number")
         }
-        guard count <= ConnectionLimits.bodyBytes else { throw APIError.tooLarge }
+        guard count <= maximum else { throw APIError.tooLarge }
         return count
-    }
-
-    private func checkType(_ fields: HTTPFields) throws(APIError) {
-        guard let type = fields[.contentType] else { return }
-        let parts = type.lowercased().split(separator: ";").map { $0.trimmingPrefix(while: \.isWhitespace) }
-        guard parts.first.map({ $0 == "application/json" }) ?? false,
-            parts.dropFirst().allSatisfy({ $0 == "charset=utf-8" })
-        else {
-            throw APIError(
-                .unsupportedMediaType, .malformedAlgorithmSecretRequestJson,
-                "the body must be JSON: Content-Type: application/json")
-        }
     }
 
     /// In place: nobody else reads these bytes, and a copy would leave them where they are.
@@ -68,4 +75,39 @@ struct RequestBodyReader: Sendable {
 /// Not memset, which may be dropped.
 func wipe(_ bytes: UnsafeMutableRawBufferPointer) {
     if let start = bytes.baseAddress { unsafe explicit_bzero(start, bytes.count) }
+}
+
+/// What a body says that it is.
+private enum BodyType {
+    case json, form
+
+    func check(_ fields: HTTPFields) throws(APIError) {
+        guard let text = fields[.contentType] else {
+            // What comes without a type is taken for JSON; a browser's form has one.
+            guard self == .json else { throw refusal }
+            return
+        }
+        let given = text.lowercased().split(separator: ";").map { $0.trimmingPrefix(while: \.isWhitespace) }
+        guard let type = given.first, type == name, given.dropFirst().allSatisfy({ $0 == "charset=utf-8" })
+        else {
+            throw refusal
+        }
+    }
+
+    private var name: String {
+        switch self {
+        case .json: "application/json"
+        case .form: "application/x-www-form-urlencoded"
+        }
+    }
+
+    private var refusal: APIError {
+        switch self {
+        case .json:
+            APIError(
+                .unsupportedMediaType, .malformedAlgorithmSecretRequestJson,
+                "the body must be JSON: Content-Type: application/json")
+        case .form: APIError(.unsupportedMediaType, "the body must be that of a form")
+        }
+    }
 }

@@ -14,7 +14,7 @@ struct RouteResponder: HTTPResponder {
             // Before the body is read: what strangers send is not kept.
             let caller = try await caller(request, context)
             let query = try query(request)
-            let captures = try captures(context)
+            let captures = try RequestText.captures(of: route.path, context)
             @Sendable func call(_ body: JSONObject?) -> Call {
                 Call(
                     caller: caller, captures: captures, query: query, body: body, mark: context.mark,
@@ -53,32 +53,11 @@ struct RouteResponder: HTTPResponder {
         throw APIError.notAuthenticated
     }
 
-    private func captures(_ context: APIContext) throws(APIError) -> [String] {
-        var captures: [String] = []
-        for index in route.captures.indices {
-            guard let text = context.parameters.get("p\(index)").flatMap(PercentCoding.decoded) else {
-                throw .noPath
-            }
-            captures.append(text)
-        }
-        return captures
-    }
-
-    /// - Throws: for a parameter that is not known, or is there twice.
+    /// - Throws: for a parameter that is not known.
     private func query(_ request: Request) throws(APIError) -> [String: String] {
-        var query: [String: String] = [:]
-        for part in (request.uri.query ?? "").split(separator: "&") {
-            let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            let texts = pair.map { PercentCoding.decoded($0.replacing("+", with: " ")) }
-            guard let name = texts[0], let value = texts.count > 1 ? texts[1] : "" else {
-                throw .malformed("the query is not UTF-8")
-            }
-            guard route.about.query.contains(where: { $0.name == name }) else {
-                throw .malformed("the query has a parameter that is not known here")
-            }
-            guard query.updateValue(value, forKey: name) == nil else {
-                throw .malformed("the query has \(name) twice")
-            }
+        let query = try RequestText.query(request.uri.query)
+        guard query.keys.allSatisfy({ name in route.about.query.contains { $0.name == name } }) else {
+            throw .malformed("the query has a parameter that is not known here")
         }
         return query
     }

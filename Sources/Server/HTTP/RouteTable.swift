@@ -17,16 +17,22 @@ struct RouteTable: Sendable {
     private let paths: [Path]
     let router: RouterResponder<APIContext>
 
-    init(_ routes: [Route], _ parts: RequestParts) {
+    init(_ routes: [Route], _ parts: RequestParts, _ site: Site) {
         let router = Router(context: APIContext.self, options: [.autoGenerateHeadEndpoints])
         for route in routes {
             router.on(
                 RouterPath(Self.positional(route.path)), method: route.method,
                 responder: RouteResponder(route: route, parts: parts))
         }
+        for page in site.routes {
+            router.on(
+                RouterPath(Self.positional(page.path)), method: page.method,
+                responder: PageResponder(route: page, site: site))
+        }
         self.router = router.buildResponder()
-        paths = Dictionary(grouping: routes, by: \.path).map { template, routes in
-            let taken = routes.map(\.method)
+        let all = routes.map { ($0.path, $0.method) } + site.routes.map { ($0.path, $0.method) }
+        paths = Dictionary(grouping: all, by: \.0).map { template, routes in
+            let taken = routes.map(\.1)
             return Path(
                 template: template, parts: template.split(separator: "/"),
                 methods: taken + (taken.contains(.get) ? [.head] : []))

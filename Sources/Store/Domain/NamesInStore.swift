@@ -37,6 +37,11 @@ extension SecretStore {
         return names.sorted()
     }
 
+    /// How many secrets `home` has; none where there is no such home.
+    package func secretCount(of home: SecretHome) throws(StoreError) -> Int {
+        try storing { () throws(StorageError) in try storage.count(of: Keys.secrets(of: home)) }
+    }
+
     private func algorithmNames(under prefix: RecordKey) throws(StoreError) -> [AlgorithmName] {
         var names: [AlgorithmName] = []
         for key in try keys([.prefix(prefix)]) {

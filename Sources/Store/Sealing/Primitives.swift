@@ -56,7 +56,7 @@ extension SecretValue {
 }
 
 /// Whether both hold the same bytes, in a time that depends on their length only.
-func isEqualInConstantTime(_ left: RawSpan, _ right: RawSpan) -> Bool {
+package func isEqualInConstantTime(_ left: RawSpan, _ right: RawSpan) -> Bool {
     guard left.byteCount == right.byteCount else { return false }
     guard left.byteCount > 0 else { return true }
     return unsafe left.withUnsafeBytes { left in
