@@ -50,7 +50,9 @@ class Bundle:
 
     def start(self, *arguments, **options) -> Process:
         self.config["process"]["args"] = list(arguments)
-        (self.folder / "config.json").write_text(json.dumps(self.config))
+        # Whole at each moment: another container of this bundle may be about to read it.
+        (self.folder / "config.new").write_text(json.dumps(self.config))
+        (self.folder / "config.new").rename(self.folder / "config.json")
         self.names.append(f"secretfs-test-{os.getpid()}-{len(self.names)}")
         streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         command = [*self.runc, "run", self.names[-1]]
