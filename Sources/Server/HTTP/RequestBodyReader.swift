@@ -64,8 +64,3 @@ struct RequestBodyReader: Sendable {
         }
     }
 }
-
-/// Not memset, which may be dropped.
-func wipe(_ bytes: UnsafeMutableRawBufferPointer) {
-    if let start = bytes.baseAddress { unsafe explicit_bzero(start, bytes.count) }
-}
