@@ -24,6 +24,7 @@ let package = Package(
     products: [
         .executable(name: "secretfs", targets: ["CLI"]),
         .executable(name: "secretfs-server", targets: ["ServerProgram"]),
+        .executable(name: "secretfs-node", targets: ["NodeProgram"]),
         .executable(name: "secretfs-env", targets: ["EnvShim"]),
     ],
     dependencies: [
@@ -74,10 +75,37 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+        // What is sealed to a node, and opened there.
+        .target(
+            name: "Nodes",
+            dependencies: ["Secrets", "Store", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: strict),
+        // Frames and certificates of the link between a node and its server.
+        .target(
+            name: "Link",
+            dependencies: [
+                "Secrets", "Store",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: strict),
+        // What connects for a node's agent: TLS and nothing that opens a value.
+        .executableTarget(
+            name: "NodeProgram",
+            dependencies: [
+                "Console", "CWipingFree", "Link", "Secrets", "Store",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            swiftSettings: strict),
         .executableTarget(
             name: "CLI",
             dependencies: [
-                "Console", "Secrets", "Fuse", "SecretFS", "Store", "CLinux",
+                "Console", "Secrets", "Fuse", "SecretFS", "Store", "CLinux", "Nodes",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -85,7 +113,7 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Console", "Secrets", "Store",
+                "Console", "Secrets", "Store", "Nodes", "Link",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Mustache", package: "swift-mustache"),
@@ -137,6 +165,8 @@ let package = Package(
             name: "StoreTests", dependencies: ["Store", "Secrets", "TestStoreWriter"],
             resources: [.copy("Fixtures")],
             swiftSettings: checked),
+        .testTarget(
+            name: "NodesTests", dependencies: ["Nodes", "Store", "Secrets"], swiftSettings: checked),
         .testTarget(
             name: "ServerTests",
             dependencies: [

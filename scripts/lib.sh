@@ -45,5 +45,6 @@ build_release() {
   say "building (release)"
   swift build -c release --static-swift-stdlib --product secretfs
   swift build -c release --static-swift-stdlib --product secretfs-server
+  swift build -c release --static-swift-stdlib --product secretfs-node
   swift build -c release --product secretfs-env
 }

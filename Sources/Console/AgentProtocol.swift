@@ -83,16 +83,49 @@ package struct AgentStatus: Codable {
     package let sealed: Bool
     /// Storage has a keyring that it was not told of.
     package let keysOutdated: Bool
+    /// Where this machine is a node: its connection to the server.
+    package let node: NodeStatus?
 
     package init(
-        version: String, pid: Int32, mounts: Int, started: String, sealed: Bool, keysOutdated: Bool
+        version: String, pid: Int32, mounts: Int, started: String, sealed: Bool, keysOutdated: Bool,
+        node: NodeStatus? = nil
     ) {
+        self.node = node
         self.version = version
         self.pid = pid
         self.mounts = mounts
         self.started = started
         self.sealed = sealed
         self.keysOutdated = keysOutdated
+    }
+}
+
+package struct NodeStatus: Codable {
+    package let name: String
+    package let server: String
+    package let connected: Bool
+    /// Since when it is so.
+    package let since: String
+    /// Why it is not connected.
+    package let reason: String?
+    package let revoked: Bool
+    /// In seconds: how long entries are opened that the server has not confirmed.
+    package let maxStale: Int
+    /// In seconds: how far the server's clock is ahead.
+    package let clockDifference: Int
+
+    package init(
+        name: String, server: String, connected: Bool, since: String, reason: String?, revoked: Bool,
+        maxStale: Int, clockDifference: Int
+    ) {
+        self.name = name
+        self.server = server
+        self.connected = connected
+        self.since = since
+        self.reason = reason
+        self.revoked = revoked
+        self.maxStale = maxStale
+        self.clockDifference = clockDifference
     }
 }
 

@@ -193,6 +193,26 @@ extension Failure {
             self.init(
                 .badInput, "\(name) has \(User.maximumKeys) API keys, the most that a user may have",
                 hint: "revoke one: secretfs api-key list \(name)")
+        case .nodeMissing(let name):
+            self.init(.notFound, "there is no node \(name)", hint: "see secretfs node list")
+        case .nodeExists(let name):
+            self.init(
+                .exists, "there is a node \(name)",
+                hint: "enroll under another name, or delete it first: secretfs node delete \(name)")
+        case .tooManyAllowed(let name):
+            self.init(
+                .badInput, "\(name) would be allowed more than \(Node.maximumAllowed) times",
+                hint: "OWNER/* stands for all algorithms of an owner")
+        case .enrollmentRefused:
+            self.init(
+                .denied, "the token is not valid: it was used, its time is over, or it is another server's",
+                hint: "make a new one on the server: secretfs node token create NAME --allow OWNER/NAME")
+        case .link(let fault):
+            self.init(fault.kind == .denied ? .denied : .unavailable, fault.message, hint: fault.hint)
+        case .isNode(let server):
+            self.init(
+                .badInput, "this is the state folder of a node, whose secrets are kept by \(server)",
+                hint: "change them there")
         case .passwordLength:
             let range = Password.newRange
             self.init(
@@ -229,39 +249,6 @@ extension Failure {
         case .sealing(let error): self.init(.damaged, error.description, hint: error.hint)
         case .rootKey(let error): self.init(error)
         case .keyring(let error): self.init(.sealed, error.description, hint: error.hint)
-        }
-    }
-
-    package init(_ error: StorageError) {
-        switch error {
-        case .conflict(let key): self.init(.retry, "\(key) was changed by somebody else", hint: "try again")
-        case .revisionGone, .futureRevision:
-            self.init(.retry, "the store changed while it was read", hint: "try again")
-        case .missing(let path):
-            let folder = path.hasSuffix("/store.db") ? String(path.dropLast(9)) : path
-            self.init(
-                .notFound, "there is no store in \(folder)",
-                hint: "make one: secretfs init, or name it: --state DIR")
-        case .exists(let path): self.init(StoreError.exists(path: path))
-        case .corrupt(let path, let reason):
-            self.init(.damaged, "\(path) is not a usable store: \(reason)", hint: "restore it from a backup")
-        case .newerFormat(let path, let found, let known):
-            self.init(
-                .sealed, "\(path) has format \(found); this program knows \(known)",
-                hint: "use the newer secretfs that wrote it")
-        case .full(let path):
-            self.init(
-                .io, "no space is left for \(path); nothing was changed", hint: "free space and try again")
-        case .readOnly(let path):
-            self.init(.io, "\(path) is on a read-only file system or is write-protected; nothing was changed")
-        case .permission(let path):
-            self.init(
-                .denied, "\(path) may not be opened by this user", hint: "use the user that owns it, or root")
-        case .busy(let path):
-            self.init(.retry, "\(path) was held by another process for too long", hint: "try again")
-        case .unavailable(let path, let reason):
-            self.init(.io, "\(path) cannot be used: \(reason)")
-        case .cancelled: self.init(.system, "interrupted; nothing was changed")
         }
     }
 }

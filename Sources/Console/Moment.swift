@@ -22,12 +22,17 @@ package enum Moment {
     }
 
     private static func fromNow(_ text: String, _ now: Timestamp) -> Timestamp? {
+        seconds(text).map { Timestamp(seconds: now.seconds + $0, nanoseconds: now.nanoseconds) }
+    }
+
+    /// A number of days, hours or minutes: `90d`, `12h`, `30m`; nil if it is not one.
+    package static func seconds(_ text: String) -> Int64? {
         let units: [Character: Int64] = ["d": 86_400, "h": 3600, "m": 60]
         // Nine digits: nothing overflows.
         guard let unit = text.last.flatMap({ units[$0] }), text.utf8.count <= 10,
             let count = Int64(text.dropLast()), count >= 0
         else { return nil }
-        return Timestamp(seconds: now.seconds + count * unit, nanoseconds: now.nanoseconds)
+        return count * unit
     }
 
     private static func fixed(_ text: String) -> Timestamp? {

@@ -23,6 +23,16 @@ package struct ServeOptions: ParsableArguments {
             "A name or address that clients use, for the certificate by the store's own CA; may be repeated.",
             valueName: "host"))
     package var names: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "Serve nodes, too: where to listen for them. Their certificates, and this port's, are by the store's own CA.",
+            valueName: "address:port"))
+    package var nodes: String?
+    @Option(
+        help: ArgumentHelp(
+            "How long a node's certificate holds (30m, 12h, 7d); it is renewed when two thirds are over.",
+            valueName: "time"))
+    package var nodeCertificates = "7d"
     @Flag(help: "Plain HTTP, without TLS: only on a loopback address.") package var insecureHttp = false
     @Option(help: ArgumentHelp("How many clients may be connected at once.", valueName: "count"))
     package var maxConnections = 1024
@@ -40,9 +50,33 @@ package struct ServeOptions: ParsableArguments {
         }
     }
 
+    package var nodesAddress: ListenAddress? {
+        get throws(Failure) {
+            guard let nodes else { return nil }
+            guard let address = ListenAddress(nodes) else {
+                throw Failure(
+                    .usage, "--nodes is not an address and a port", hint: "for example --nodes 0.0.0.0:8444")
+            }
+            return address
+        }
+    }
+
+    /// At least a minute, at most 90 days.
+    package var nodeCertificateSeconds: Int {
+        get throws(Failure) {
+            guard let seconds = Moment.seconds(nodeCertificates), (60...90 * 86_400).contains(seconds) else {
+                throw Failure(
+                    .usage, "--node-certificates is not a time from a minute to 90 days",
+                    hint: "for example 7d or 12h")
+            }
+            return Int(seconds)
+        }
+    }
+
     /// Checks what the options say together.
     package func check() throws(Failure) {
         let address = try address
+        _ = try (nodesAddress, nodeCertificateSeconds)
         guard (certificate == nil) == (key == nil) else {
             throw Failure(
                 .usage, "a certificate and its key go together", hint: "--certificate FILE --key FILE")

@@ -16,8 +16,12 @@ package struct Unlocked {
 
 extension StateOptions {
     /// The store, unsealed, for as long as a command runs. What it changes is shown when the command returns.
-    package func openStore() throws -> SecretStore {
+    ///
+    /// - Parameter alsoOfNode: whether it may be a node's: there is nothing in it but the node's keys and its audit log.
+    /// - Throws: `StoreError.isNode`.
+    package func openStore(alsoOfNode: Bool = false) throws -> SecretStore {
         let store = try unlock().open()
+        if !alsoOfNode { try store.checkIsNoNode() }
         ChangesShown.expect(of: store, in: try directory)
         return store
     }

@@ -98,6 +98,17 @@ package enum AuditAction: String, CaseIterable, Sendable {
     case apiRequest = "api.request"
     case authorityCreate = "ca.create"
     case certificateIssue = "ca.issue"
+    // Nodes: machines that have their entries from a server.
+    case nodeToken = "node.token"
+    case nodeEnroll = "node.enroll"
+    case nodeUpdate = "node.update"
+    case nodeDelete = "node.delete"
+    /// A node that connects, or is refused.
+    case nodeConnect = "node.connect"
+    /// Of an algorithm: a node asks to follow it.
+    case nodeFollow = "node.follow"
+    /// Of a version: its value leaves for a node, sealed to it.
+    case nodeSend = "node.send"
     // The log of itself.
     case logBegin = "log.begin"
     case logLost = "log.lost"

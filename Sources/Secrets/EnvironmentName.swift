@@ -42,6 +42,7 @@ package struct NameError: Error, Equatable, CustomStringConvertible {
         case role = "role"
         case apiKey = "id of an API key"
         case label = "label"
+        case node = "node name"
     }
     package let kind: Kind
     package let reason: String

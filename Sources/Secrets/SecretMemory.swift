@@ -96,3 +96,8 @@ package enum SecretMemoryError: Error, Equatable {
     nonisolated(unsafe) let start: UnsafeMutableRawPointer
     init(_ start: UnsafeMutableRawPointer) { unsafe self.start = start }
 }
+
+/// For copies of keys that a library's form needs for a moment. Not memset, which may be dropped.
+package func wipe(_ bytes: UnsafeMutableRawBufferPointer) {
+    if let start = bytes.baseAddress { unsafe explicit_bzero(start, bytes.count) }
+}

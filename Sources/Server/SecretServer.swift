@@ -22,6 +22,7 @@ package enum SecretServer {
         let address = try options.address
         let directory = try options.state.directory
         let store = try options.state.unlock().open()
+        try store.checkIsNoNode()
         // Options are read by now; the folder that the command was in must not be kept from being unmounted.
         let certificates = try certificates(options, store, address)
         unsafe chdir("/")
@@ -37,6 +38,7 @@ package enum SecretServer {
         let site = try Site(parts, AuditReader(at: directory.path))
         site.reads.refresh(on: work)
         let responder = responder(parts, site, connections)
+        let nodes = try await nodes(options, store, address, work, log)
         try store.trail.record([AuditEvent(.serverStart, by: .thisProcess, detail: options.listen)])
         let failure = Mutex<(any Error)?>(nil)
         let application = Application(
@@ -58,7 +60,12 @@ package enum SecretServer {
                 ServiceNotice.ready.send()
             }, logger: log)
         var configuration = ServiceGroupConfiguration(
-            services: [application, CertificateReloading(source: certificates, log: log), StopNotice()],
+            services: [
+                application,
+                CertificateReloading(
+                    sources: [certificates, nodes?.certificates].compactMap { $0 }, log: log),
+                StopNotice(),
+            ] + [nodes?.listener].compactMap { $0 },
             gracefulShutdownSignals: [.sigterm, .sigint], logger: log)
         configuration.maximumGracefulShutdownDuration = .seconds(stopSeconds)
         do { try await ServiceGroup(configuration: configuration).run() } catch {
@@ -91,11 +98,38 @@ package enum SecretServer {
         if let certificate = options.certificate, let key = options.key {
             return try CertificateSource(.files(certificate: absolute(certificate), key: absolute(key)))
         }
+        return try CertificateSource(.authority(store, hosts: hosts(options, address)))
+    }
+
+    /// What clients may call this server.
+    private static func hosts(_ options: ServeOptions, _ address: ListenAddress) -> [String] {
         var hosts = ["localhost", "127.0.0.1", "::1"]
         let wildcards = ["0.0.0.0", "::"]
         for host in [address.host, hostName()] + options.names
         where !host.isEmpty && !hosts.contains(host) && !wildcards.contains(host) { hosts.append(host) }
-        return try CertificateSource(.authority(store, hosts: hosts))
+        return hosts
+    }
+
+    /// The port of nodes, if there is to be one. It always has a certificate by the store's own CA.
+    private static func nodes(
+        _ options: ServeOptions, _ store: SecretStore, _ own: ListenAddress, _ work: StoreWork, _ log: Logger
+    ) async throws -> (listener: NodeListener, certificates: CertificateSource)? {
+        guard let address = try options.nodesAddress else { return nil }
+        var names = hosts(options, address)
+        if !names.contains(own.host) { names.append(own.host) }
+        let certificates = try CertificateSource(
+            .nodes(store, hosts: names.filter { $0 != "0.0.0.0" && $0 != "::" }))
+        let parts = NodeParts(
+            store: store, hub: NodeHub(log), work: work,
+            certificateSeconds: try options.nodeCertificateSeconds, log: log)
+        do {
+            return (try await NodeListener.bind(address, certificates, parts), certificates)
+        } catch let error as IOError {
+            throw Failure(
+                error.errnoCode == EACCES ? .denied : .unavailable,
+                "--nodes: \(ListenAddress.text(address.host, address.port)) cannot be listened on: "
+                    + errnoText(error.errnoCode))
+        }
     }
 
     private static func hostName() -> String {

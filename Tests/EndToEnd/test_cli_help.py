@@ -19,6 +19,8 @@ COMMANDS = [
     ["api-key"], ["api-key", "create"], ["api-key", "list"], ["api-key", "revoke"],
     ["mounters"], ["admin"], ["admin", "add"], ["admin", "remove"], ["admin", "list"],
     ["import"], ["run"], ["mount"], ["unmount"], ["mounts"], ["agent"], ["serve"], ["ca"], ["ca", "show"],
+    ["node"], ["node", "token"], ["node", "token", "create"], ["node", "enroll"], ["node", "list"], ["node", "show"],
+    ["node", "allow"], ["node", "disallow"], ["node", "set"], ["node", "revoke"], ["node", "delete"],
 ]  # fmt: skip
 
 
@@ -37,7 +39,7 @@ def subcommands(help: str) -> set[str]:
 
 def test_every_command_is_listed_and_no_other(empty):
     assert subcommands(empty.does("--help").output) == {command[0] for command in COMMANDS}
-    for group in ["algorithm", "secret", "key", "root-key", "audit", "admin", "user", "api-key"]:
+    for group in ["algorithm", "secret", "key", "root-key", "audit", "admin", "user", "api-key", "node"]:
         inner = {command[1] for command in COMMANDS if len(command) == 2 and command[0] == group}
         assert subcommands(empty.does(group, "--help").output) == inner
 

@@ -19,13 +19,18 @@ final class Agent: Sendable {
     private let following: Following
     private let accepting = DispatchQueue(label: "accept", attributes: .concurrent)
     private let idle: IdleTimer?
+    /// Where this machine is a node.
+    private let node: NodeViews?
 
     init(
         _ store: SecretStore, _ state: StateDirectory, _ signals: StopSignals, _ log: Logger,
         exitWhenIdle: Int?
     ) throws {
         let socket = try AgentSocket.listen(state)
-        let publicSocket = PublicSocket.listen(state, log)
+        let node = try store.membership().map { NodeViews(store, $0, log) }
+        self.node = node
+        // A node's server knows no users of this machine: whom it lists are others.
+        let publicSocket = node == nil ? PublicSocket.listen(state, log) : nil
         self.state = state
         let idle = exitWhenIdle.map { IdleTimer(seconds: $0) }
         do {
@@ -38,7 +43,9 @@ final class Agent: Sendable {
         self.audit = audit
         let follower = Follower()
         let uses = Uses { isUsed in isUsed ? idle?.cancel() : idle?.restart() }
-        let mounts = ServedMounts(store, audit.writer, loop, log) { isUsed in uses.change(by: isUsed ? 1 : -1)
+        let source: any ViewSource = node ?? StoreViews(store: store)
+        let mounts = ServedMounts(store, source, audit.writer, loop, log) { isUsed in
+            uses.change(by: isUsed ? 1 : -1)
         }
         let adminMounts = AdminMounts(store, audit.writer, loop, follower, log) { isUsed in
             uses.change(by: isUsed ? 1 : -1)
@@ -52,7 +59,7 @@ final class Agent: Sendable {
             if mounts.closeIfEmpty() { signals.stop() } else { adminMounts.reopen() }
         }
         let keys = AgentKeys(store, mounts, adminMounts, log)
-        server = AgentServer(socket, mounts, adminMounts, keys, audit.writer, follower, log) {
+        server = AgentServer(socket, mounts, adminMounts, keys, audit.writer, follower, node, log) {
             signals.stop()
         }
         publicServer = publicSocket.map {
@@ -79,6 +86,8 @@ final class Agent: Sendable {
     /// - Throws: if that cannot be recorded; then nothing is served.
     func start() throws {
         try audit.start()
+        let mounts = mounts
+        try node?.start { affected in mounts.refresh(affected) }
         let server = server
         accepting.async { server.run() }
         if let publicServer { accepting.async { publicServer.run() } }
@@ -93,6 +102,7 @@ final class Agent: Sendable {
             PublicSocket.remove(state)
         }
         following.cancel()
+        node?.stop()
         mounts.close()
         adminMounts.close()
         loop.stop()

@@ -25,12 +25,14 @@ final class AgentKeys: Sendable {
     /// When this returns, no key is left. Mounts go on listing what they list.
     func seal() {
         store.seal()
+        mounts.source.seal()
         log.warning("sealed: no value is opened until secretfs unseal")
     }
 
     /// When this returns, mounts open everything again, and show what changed meanwhile.
     func unseal(_ root: borrowing RootKey) throws {
         try store.unseal(by: root)
+        try mounts.source.unseal()
         log.info("unsealed")
         mounts.refresh(.all)
         adminMounts.endUnlisted()

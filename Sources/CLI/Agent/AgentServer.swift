@@ -19,6 +19,7 @@ final class AgentServer: Sendable {
     private let trail: any AuditTrail
     private let adminMounts: AdminMounts
     private let follower: Follower
+    private let node: NodeViews?
     private let log: Logger
     private let started = Timestamp.now()
     private let connections = Atomic(0)
@@ -26,7 +27,7 @@ final class AgentServer: Sendable {
 
     init(
         _ socket: OwnedDescriptor, _ mounts: ServedMounts, _ adminMounts: AdminMounts, _ keys: AgentKeys,
-        _ trail: any AuditTrail, _ follower: Follower, _ log: Logger,
+        _ trail: any AuditTrail, _ follower: Follower, _ node: NodeViews?, _ log: Logger,
         onStop: @escaping @Sendable () -> Void
     ) {
         self.socket = socket
@@ -35,6 +36,7 @@ final class AgentServer: Sendable {
         self.trail = trail
         self.adminMounts = adminMounts
         self.follower = follower
+        self.node = node
         self.log = log
         self.onStop = onStop
     }
@@ -99,7 +101,7 @@ final class AgentServer: Sendable {
                 AgentStatus(
                     version: CommandProgram.version, pid: getpid(),
                     mounts: mounts.count + adminMounts.mounts.count, started: started.description,
-                    sealed: keys.isSealed, keysOutdated: keys.isOutdated))
+                    sealed: keys.isSealed, keysOutdated: keys.isOutdated, node: node?.status))
         case .mounts(let skip):
             let all =
                 mounts.mounts.map(ServedMountReport.init) + adminMounts.mounts.map(ServedMountReport.init)
@@ -127,6 +129,7 @@ final class AgentServer: Sendable {
             try keys.expect(Array(keyring), try rootKey(descriptors))
             return .done
         case .serveAdmin(let request):
+            if let node { throw StoreError.isNode(server: node.status.server) }
             // Whoever else may ask for a mount some day may not ask for this one.
             guard let uid = peer.uid, [0, geteuid()].contains(uid)
             else { throw Failure(.denied, "only root and the agent's user may have an admin mount") }

@@ -58,11 +58,10 @@ extension ServedMounts {
 
     private func currentView(of name: AlgorithmName) throws(StoreError) -> AlgorithmView {
         do {
-            return try store.view(of: name)
+            return try source.view(of: name)
         } catch .algorithmMissing {
             // Deleted: its mounts stay, and show that nothing is left.
-            let generation = SecretStore.generation(of: try store.revision())
-            return AlgorithmView(generation: generation, modified: .now(), entries: [])
+            return try source.emptyView(of: name)
         }
     }
 

@@ -22,6 +22,7 @@ final class ServedMounts: Sendable {
     static let maximumOfUsers = 512
 
     let store: SecretStore
+    let source: any ViewSource
     let trail: any AuditTrail
     let loop: SessionLoop
     let log: Logger
@@ -37,10 +38,12 @@ final class ServedMounts: Sendable {
     private let onUse: @Sendable (_ isUsed: Bool) -> Void
 
     init(
-        _ store: SecretStore, _ trail: any AuditTrail, _ loop: SessionLoop, _ log: Logger,
+        _ store: SecretStore, _ source: any ViewSource, _ trail: any AuditTrail, _ loop: SessionLoop,
+        _ log: Logger,
         onUse: @escaping @Sendable (_ isUsed: Bool) -> Void
     ) {
         self.store = store
+        self.source = source
         self.trail = trail
         self.loop = loop
         self.log = log
@@ -77,7 +80,8 @@ final class ServedMounts: Sendable {
         else {
             throw Failure(.badInput, "mode 0\(String(request.fileMode, radix: 8)) is not some of 0444")
         }
-        let view = try store.view(of: name)
+        try source.prepare(name)
+        let view = try source.view(of: name)
         if let user, !ListedUsers.allow(user, view.mounters) { throw NotListed() }
         let log = log
         let seldom = Seldom()
@@ -158,6 +162,7 @@ final class ServedMounts: Sendable {
             return mount
         }
         if let gone {
+            if state.withLock({ $0.byAlgorithm[gone.algorithm] == nil }) { source.release(gone.algorithm) }
             // It has happened already: nobody can be refused it.
             let event = AuditEvent(
                 .unmount, by: .thisProcess, home: .algorithm(gone.algorithm),

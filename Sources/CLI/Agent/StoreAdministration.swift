@@ -187,19 +187,19 @@ extension AdministrationError.Reason {
     init(_ error: StoreError) {
         switch error {
         case .algorithmMissing, .ownerMissing, .secretMissing, .versionMissing, .userMissing, .roleMissing,
-            .apiKeyMissing:
+            .apiKeyMissing, .nodeMissing:
             self = .missing
-        case .algorithmExists, .secretsExist, .exists, .userExists: self = .exists
-        case .dangerousNames, .versionInUse: self = .notPermitted
+        case .algorithmExists, .secretsExist, .exists, .userExists, .nodeExists: self = .exists
+        case .dangerousNames, .versionInUse, .isNode, .enrollmentRefused: self = .notPermitted
         case .needsFileDelivery, .grantTooWide, .tooManyGrants, .tooManyUsers, .tooManyRoles,
-            .tooManyKeys, .passwordLength:
+            .tooManyKeys, .passwordLength, .tooManyAllowed:
             self = .invalid
         case .tooLong: self = .tooLarge
         case .lostRace, .versionMoved: self = .busy
         case .audit(.full): self = .full
         case .audit(.readOnly): self = .readOnly
         case .audit(.busy): self = .busy
-        case .audit(.lost), .audit(.unavailable), .audit(.missing): self = .unavailable
+        case .audit(.lost), .audit(.unavailable), .audit(.missing), .link: self = .unavailable
         case .sealed, .keysOutdated: self = .sealed
         case .damaged, .unknownKey, .newerFormat, .sealing, .rootKey, .keyring, .versionsExhausted:
             self = .damaged

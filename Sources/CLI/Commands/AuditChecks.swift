@@ -33,7 +33,7 @@ extension AuditCommand {
         }
 
         func run() throws {
-            let verdict = try state.openStore().verifyAudit()
+            let verdict = try state.openStore(alsoOfNode: true).verifyAudit()
             if json {
                 try Output.json(
                     Report(
@@ -78,7 +78,7 @@ extension AuditCommand {
         func run() throws {
             let now = Timestamp.now()
             let moment = Timestamp(seconds: now.seconds - days * 86_400, nanoseconds: now.nanoseconds)
-            let found = try state.openStore().unusedSecrets(since: moment)
+            let found = try state.openStore(alsoOfNode: true).unusedSecrets(since: moment)
             if json {
                 try Output.json(
                     found.secrets.map {
@@ -127,7 +127,7 @@ extension AuditCommand {
         }
 
         func run() throws {
-            let store = try state.openStore()
+            let store = try state.openStore(alsoOfNode: true)
             var settings = try store.auditSettings()
             let before = settings
             if let auditSync {

@@ -80,7 +80,7 @@ struct AuditCommand: ParsableCommand {
         @OptionGroup var state: StateOptions
 
         func run() throws {
-            let store = try state.openStore()
+            let store = try state.openStore(alsoOfNode: true)
             try store.trail.record([AuditEvent(.auditRotate, by: .thisProcess)])
             try store.rotateAudit()
             Output.line("Moved the audit log aside; it goes on in a new file.")

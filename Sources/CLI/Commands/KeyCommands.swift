@@ -54,7 +54,7 @@ struct KeyCommand: ParsableCommand {
         @Flag(help: "Leave keys that seal nothing any more in the keyring.") var keepOld = false
 
         func run() throws {
-            let store = try state.openStore()
+            let store = try state.openStore(alsoOfNode: true)
             let client = AgentClient(state: try state.directory)
             let rotation = try KeyRotation(store) { keyring, root in try client.expect(keyring, root) }
             if !resume { try rotation.addKey() }

@@ -46,7 +46,7 @@ struct SecretFSCommand: ParsableCommand {
                     RunCommand.self, MountCommand.self, UnmountCommand.self, MountsCommand.self,
                     AgentCommand.self,
                 ]),
-            CommandGroup(name: "Server", subcommands: [ServeCommand.self, CACommand.self]),
+            CommandGroup(name: "Server", subcommands: [ServeCommand.self, CACommand.self, NodeCommand.self]),
         ])
 
     /// Exit statuses and the form of messages are an interface: docs/CLI.md.

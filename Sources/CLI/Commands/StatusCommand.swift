@@ -41,9 +41,23 @@ struct StatusCommand: ParsableCommand {
         Output.line("Secrets     \(report.secrets)")
         guard let agent = report.agent else { return Output.line("Agent       not running") }
         Output.line("Agent       pid \(agent.pid), \(agent.mounts) mount(s), since \(agent.started)")
+        if let node = agent.node { showNode(node) }
         if agent.sealed { Output.line("            sealed: its mounts open nothing until secretfs unseal") }
         if agent.keysOutdated {
             Output.line("            it does not have the newest data keys: secretfs unseal")
+        }
+    }
+
+    private func showNode(_ node: NodeStatus) {
+        let state =
+            node.revoked ? "revoked: nothing is opened" : node.connected ? "connected" : "not connected"
+        Output.line("Node        \(node.name) of \(node.server), \(state), since \(node.since)")
+        if let reason = node.reason { Output.line("            \(printable(reason, atMost: 400))") }
+        if !node.connected, !node.revoked {
+            Output.line("            what it has is opened until it is \(node.maxStale) seconds old")
+        }
+        if abs(node.clockDifference) > 60 {
+            Output.line("            the server's clock is \(node.clockDifference) seconds ahead")
         }
     }
 

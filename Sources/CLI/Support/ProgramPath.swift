@@ -25,6 +25,20 @@ enum ProgramPath {
         return path
     }
 
+    /// `secretfs-node`: as `server`.
+    static func node() throws(Failure) -> String {
+        let folder = try folder()
+        let beside = folder + "/secretfs-node"
+        let installed = parent(of: folder) + "/libexec/secretfs/secretfs-node"
+        guard let path = [beside, installed].first(where: Files.isExecutable) else {
+            throw Failure(
+                .unavailable,
+                "the program that connects a node is missing: neither \(beside) nor \(installed)",
+                hint: "install it: scripts/install; or build it: swift build --product secretfs-node")
+        }
+        return path
+    }
+
     private static func folder() throws(Failure) -> String {
         guard let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else {
             throw Failure(.system, "/proc is not mounted")

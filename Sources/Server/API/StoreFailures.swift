@@ -48,7 +48,8 @@ extension APIError {
         case .memory(let error): self.init(error, fault: fault)
         case .audit, .storage, .damaged, .unknownKey, .newerFormat, .sealing, .rootKey, .keyring, .exists,
             .versionsExhausted, .tooManyUsers, .userMissing, .userExists, .roleMissing, .tooManyRoles,
-            .apiKeyMissing, .tooManyKeys, .passwordLength:
+            .apiKeyMissing, .tooManyKeys, .passwordLength, .nodeMissing, .nodeExists, .tooManyAllowed,
+            .enrollmentRefused, .link, .isNode:
             self.init(.internalServerError, fault, "the store cannot do it; the server's log tells why")
         }
     }

@@ -72,11 +72,6 @@ struct RequestBodyReader: Sendable {
     }
 }
 
-/// Not memset, which may be dropped.
-func wipe(_ bytes: UnsafeMutableRawBufferPointer) {
-    if let start = bytes.baseAddress { unsafe explicit_bzero(start, bytes.count) }
-}
-
 /// What a body says that it is.
 private enum BodyType {
     case json, form

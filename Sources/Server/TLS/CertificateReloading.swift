@@ -5,8 +5,8 @@ import UnixSignals
 
 /// Takes new certificates while the server runs: at SIGHUP, when their files change, before they end.
 struct CertificateReloading: Service {
-    /// Nil for plain HTTP, which SIGHUP must not end either.
-    let source: CertificateSource?
+    /// None for plain HTTP, which SIGHUP must not end either.
+    let sources: [CertificateSource]
     let log: Logger
     /// How often it looks.
     private static let interval = Duration.seconds(2)
@@ -15,12 +15,14 @@ struct CertificateReloading: Service {
         let signals = await UnixSignalsSequence(trapping: .sighup)
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
-                for await _ in signals.cancelOnGracefulShutdown() { reload("SIGHUP") }
+                for await _ in signals.cancelOnGracefulShutdown() {
+                    for source in sources { reload(source, "SIGHUP") }
+                }
             }
             group.addTask {
                 await cancelWhenGracefulShutdown {
                     while (try? await Task.sleep(for: Self.interval)) != nil {
-                        if source?.isDue ?? false { reload("it is due") }
+                        for source in sources where source.isDue { reload(source, "it is due") }
                     }
                 }
             }
@@ -28,8 +30,7 @@ struct CertificateReloading: Service {
         }
     }
 
-    private func reload(_ reason: String) {
-        guard let source else { return }
+    private func reload(_ source: CertificateSource, _ reason: String) {
         do {
             try source.reload()
             log.info("took a certificate", metadata: ["reason": "\(reason)"])

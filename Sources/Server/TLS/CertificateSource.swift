@@ -1,5 +1,6 @@
 import Console
 import Glibc
+import Link
 import Logging
 import NIOSSL
 import Secrets
@@ -13,6 +14,8 @@ final class CertificateSource: Sendable {
         case files(certificate: String, key: String)
         /// The store's own CA, for these names and addresses.
         case authority(SecretStore, hosts: [String])
+        /// The same, for the port of nodes: they show certificates by that CA, too.
+        case nodes(SecretStore, hosts: [String])
     }
     private struct State {
         var context: NIOSSLContext
@@ -64,14 +67,27 @@ final class CertificateSource: Sendable {
         case .authority(let store, let hosts):
             let issued = try OwnAuthority.issue(from: store, for: hosts)
             return State(context: try context(issued.identity), renewal: issued.renewal, seen: seen)
+        case .nodes(let store, let hosts):
+            let issued = try OwnAuthority.issue(from: store, for: hosts)
+            let authority = issued.identity.chain.suffix(1)
+            return State(
+                context: try context(issued.identity) { configuration in
+                    configuration.trustRoots = .certificates(Array(authority))
+                    // Who shows none may redeem a token, and nothing else; who shows another is refused.
+                    configuration.certificateVerification = .optionalVerification
+                    configuration.applicationProtocols = [NodeCertificates.applicationProtocol]
+                }, renewal: issued.renewal, seen: seen)
         }
     }
 
-    private static func context(_ identity: TLSIdentity) throws -> NIOSSLContext {
+    private static func context(
+        _ identity: TLSIdentity, _ adjust: (inout TLSConfiguration) -> Void = { _ in }
+    ) throws -> NIOSSLContext {
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: identity.chain.map { .certificate($0) }, privateKey: .privateKey(identity.key))
         configuration.minimumTLSVersion = .tlsv13
         configuration.applicationProtocols = ["http/1.1"]
+        adjust(&configuration)
         do { return try NIOSSLContext(configuration: configuration) } catch {
             throw Failure(
                 .badInput, "the certificate and its key cannot be used together: \(error)",

@@ -2,6 +2,7 @@ import Console
 import Crypto
 import FoundationEssentials
 import Glibc
+import Link
 import NIOSSL
 import Secrets
 import Store
@@ -37,7 +38,7 @@ enum OwnAuthority {
             SubjectKeyIdentifier(hash: Certificate.PublicKey(key.publicKey))
             AuthorityKeyIdentifier(keyIdentifier: try issuer.extensions.subjectKeyIdentifier?.keyIdentifier)
         }
-        let issuerKey = Certificate.PrivateKey(try privateKey(authority.key))
+        let issuerKey = Certificate.PrivateKey(try NodeCertificates.privateKey(authority.key))
         let certificate = try Certificate(
             version: .v3, serialNumber: .init(), publicKey: .init(key.publicKey),
             notValidBefore: now - skew, notValidAfter: now + certificateDays * 86_400, issuer: issuer.subject,
@@ -47,13 +48,47 @@ enum OwnAuthority {
             AuditEvent(.certificateIssue, by: .thisProcess, detail: "server " + hosts.joined(separator: " "))
         ])
         let chain = [
-            try NIOSSLCertificate(bytes: try der(certificate), format: .der),
+            try NIOSSLCertificate(bytes: try NodeCertificates.der(certificate), format: .der),
             try NIOSSLCertificate(bytes: authority.certificate, format: .der),
         ]
         let end = now.timeIntervalSince1970 + certificateDays * 86_400 * 2 / 3
         return Issued(
-            identity: TLSIdentity(chain: chain, key: try nioKey(key)),
+            identity: TLSIdentity(chain: chain, key: try NodeCertificates.nioKey(key)),
             renewal: Timestamp(seconds: Int64(end), nanoseconds: 0))
+    }
+
+    /// A certificate for a node, whose private key the asker has and nobody else.
+    ///
+    /// - Parameters:
+    ///   - request: PKCS #10, DER: hostile. Only its public key is taken from it.
+    ///   - seconds: how long it holds.
+    static func issue(
+        from store: SecretStore, for request: [UInt8], of node: NodeName, holding seconds: Int
+    ) throws -> [UInt8] {
+        guard let authority = try store.authority() else {
+            throw Failure(.unavailable, "the store has no certificate authority")
+        }
+        let publicKey = try NodeCertificates.publicKey(of: request)
+        let issuer = try Certificate(derEncoded: authority.certificate)
+        let now = Date()
+        let extensions = try Certificate.Extensions {
+            Critical(BasicConstraints.notCertificateAuthority)
+            Critical(KeyUsage(digitalSignature: true))
+            try ExtendedKeyUsage([.clientAuth])
+            SubjectKeyIdentifier(hash: publicKey)
+            AuthorityKeyIdentifier(keyIdentifier: try issuer.extensions.subjectKeyIdentifier?.keyIdentifier)
+        }
+        try store.trail.record([
+            AuditEvent(.certificateIssue, by: .thisProcess, detail: "node \(node)")
+        ])
+        let certificate = try Certificate(
+            version: .v3, serialNumber: .init(), publicKey: publicKey,
+            notValidBefore: now - min(skew, Double(seconds) / 10),
+            notValidAfter: now + Double(seconds), issuer: issuer.subject,
+            subject: try DistinguishedName { CommonName(node.text) },
+            signatureAlgorithm: .ecdsaWithSHA256, extensions: extensions,
+            issuerPrivateKey: Certificate.PrivateKey(try NodeCertificates.privateKey(authority.key)))
+        return try NodeCertificates.der(certificate)
     }
 
     private static func make() throws -> Authority {
@@ -71,7 +106,8 @@ enum OwnAuthority {
             notValidBefore: now - skew, notValidAfter: now + authorityDays * 86_400, issuer: subject,
             subject: subject, signatureAlgorithm: .ecdsaWithSHA256, extensions: extensions,
             issuerPrivateKey: .init(key))
-        return Authority(key: try scalar(of: key), certificate: try der(certificate))
+        return Authority(
+            key: try NodeCertificates.scalar(of: key), certificate: try NodeCertificates.der(certificate))
     }
 
     private static func name(_ host: String) throws -> GeneralName {
@@ -88,31 +124,5 @@ enum OwnAuthority {
 
     private static func bytes<T>(of address: T) -> [UInt8] {
         unsafe withUnsafeBytes(of: address) { unsafe Array($0) }
-    }
-
-    private static func der(_ certificate: Certificate) throws -> [UInt8] {
-        var serializer = DER.Serializer()
-        try certificate.serialize(into: &serializer)
-        return serializer.serializedBytes
-    }
-
-    // MARK: Keys, in and out of the library's form
-
-    private static func privateKey(_ scalar: SecretValue) throws -> P256.Signing.PrivateKey {
-        try scalar.withBytes { bytes in
-            try unsafe bytes.withUnsafeBytes { try unsafe P256.Signing.PrivateKey(rawRepresentation: $0) }
-        }
-    }
-
-    private static func scalar(of key: P256.Signing.PrivateKey) throws -> SecretValue {
-        var raw = Array(key.rawRepresentation)
-        defer { unsafe raw.withUnsafeMutableBytes { unsafe wipe($0) } }
-        return try SecretValue(copying: unsafe raw.span.bytes)
-    }
-
-    private static func nioKey(_ key: P256.Signing.PrivateKey) throws -> NIOSSLPrivateKey {
-        var der = Array(key.derRepresentation)
-        defer { unsafe der.withUnsafeMutableBytes { unsafe wipe($0) } }
-        return try NIOSSLPrivateKey(bytes: der, format: .der)
     }
 }

@@ -63,7 +63,7 @@ enum APIKeyText {
     /// 67 bytes.
     static let count = prefix.utf8CodeUnitCount + APIKeyID.count + 1 + secretCount
     private static let prefix: StaticString = "sfs_"
-    private static let secretCount = 52
+    static let secretCount = 52
 
     static func newID() throws(SealError) -> APIKeyID {
         let text = String(decoding: try randomBytes(APIKeyID.count).map(digit), as: UTF8.self)
@@ -73,15 +73,23 @@ enum APIKeyText {
 
     /// A new one.
     static func new(_ id: APIKeyID) throws(SealError) -> SecretValue {
-        let random = try SecretValue.sealing(capacity: secretCount) { bytes throws(SealError) in
-            try bytes.append(randomBytes: secretCount)
-        }
+        let secret = try newSecret()
         return try .sealing(capacity: count) { text throws(SealError) in
             prefix.withUTF8Buffer {
                 unsafe text.append(copying: RawSpan(_unsafeBytes: UnsafeRawBufferPointer($0)))
             }
             for byte in id.text.utf8 { text.append(byte) }
             text.append(UInt8(ascii: "_"))
+            secret.withBytes { text.append(copying: $0) }
+        }
+    }
+
+    /// Random digits, 260 bits.
+    static func newSecret() throws(SealError) -> SecretValue {
+        let random = try SecretValue.sealing(capacity: secretCount) { bytes throws(SealError) in
+            try bytes.append(randomBytes: secretCount)
+        }
+        return try .sealing(capacity: secretCount) { text throws(SealError) in
             random.withBytes { bytes in
                 for offset in 0..<bytes.byteCount { text.append(digit(bytes.byte(at: offset))) }
             }

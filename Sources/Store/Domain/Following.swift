@@ -25,6 +25,7 @@ package final class Following: Sendable {
     private let onKeyring: @Sendable () -> Void
     private let onAuditSettings: @Sendable () -> Void
     private let onAdministrators: @Sendable () -> Void
+    private let onNodes: @Sendable () -> Void
     private struct Seen {
         var revision: Revision
         /// Whether it was told that changes cannot be read, and not yet that they can.
@@ -44,6 +45,7 @@ package final class Following: Sendable {
         onKeyring: @escaping @Sendable () -> Void = {},
         onAuditSettings: @escaping @Sendable () -> Void = {},
         onAdministrators: @escaping @Sendable () -> Void = {},
+        onNodes: @escaping @Sendable () -> Void = {},
         onProblem: @escaping @Sendable (StorageError, _ isLasting: Bool) -> Void
     ) throws(StoreError) {
         storage = store.storage
@@ -52,6 +54,7 @@ package final class Following: Sendable {
         self.onKeyring = onKeyring
         self.onAuditSettings = onAuditSettings
         self.onAdministrators = onAdministrators
+        self.onNodes = onNodes
         do {
             seen = Mutex(Seen(revision: try storage.read([], at: nil).revision))
             let watch = try storage.watch { [weak self] _ in self?.catchUp() }
@@ -125,6 +128,7 @@ package final class Following: Sendable {
             if changes.keys.contains(Keys.keyring) { onKeyring() }
             if changes.keys.contains(Keys.auditSettings) { onAuditSettings() }
             if changes.keys.contains(Keys.administrators) { onAdministrators() }
+            if changes.keys.contains(where: { Keys.nodeName($0) != nil }) { onNodes() }
             let parts = Set(changes.keys.compactMap(Keys.affected(by:)))
             return parts.isEmpty ? nil : .some(parts)
         } catch .revisionGone {
@@ -132,6 +136,7 @@ package final class Following: Sendable {
             onKeyring()
             onAuditSettings()
             onAdministrators()
+            onNodes()
             return .all
         }
     }

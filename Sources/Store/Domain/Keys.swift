@@ -20,6 +20,9 @@ enum Keys {
     /// The store's own certificate authority.
     static let authority = RecordKey("authority")
 
+    /// What makes this store a node's: who it is, and which server it has its entries from.
+    static let membership = RecordKey("membership")
+
     /// Records that are not sealed by a data key.
     static func isUnsealed(_ key: RecordKey) -> Bool { key == rootKey || key == keyring }
     /// - Parameter key: as storage has it.
@@ -34,14 +37,27 @@ enum Keys {
     /// Users of the API, and their keys.
     static let users = RecordKey("user/")
     static let apiKeys = RecordKey("api-key/")
+    /// Machines that have their entries from this store's server, and those that may become some.
+    static let nodes = RecordKey("node/")
+    static let enrollments = RecordKey("enrollment/")
 
     /// What there can be many records of.
     static let plentiful =
-        [algorithms, secrets, shared, users, apiKeys]
+        [algorithms, secrets, shared, users, apiKeys, nodes, enrollments]
         + ["value/", "shared-value/", "grant/"].map(RecordKey.init)
 
     static func user(_ name: UserName) -> RecordKey { RecordKey("user/\(name)") }
     static func apiKey(_ id: APIKeyID) -> RecordKey { RecordKey("api-key/\(id)") }
+    static func node(_ name: NodeName) -> RecordKey { RecordKey("node/\(name)") }
+    static func nodeName(_ key: RecordKey) -> NodeName? {
+        guard key.text.hasPrefix(nodes.text) else { return nil }
+        return try? NodeName(String(key.text.dropFirst(nodes.text.count)))
+    }
+    static func enrollment(_ id: APIKeyID) -> RecordKey { RecordKey("enrollment/\(id)") }
+    static func enrollmentID(_ key: RecordKey) -> APIKeyID? {
+        guard key.text.hasPrefix(enrollments.text) else { return nil }
+        return try? APIKeyID(String(key.text.dropFirst(enrollments.text.count)))
+    }
     static func algorithm(_ name: AlgorithmName) -> RecordKey { RecordKey("algorithm/\(name)") }
     static func algorithms(of owner: OwnerName) -> RecordKey { RecordKey("algorithm/\(owner)/") }
     static func secrets(of home: SecretHome) -> RecordKey {

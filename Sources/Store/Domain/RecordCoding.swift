@@ -2,7 +2,7 @@ import FoundationEssentials
 import Secrets
 
 /// Why the plaintext of a record does not parse. It was sealed by us, so this is a fault or a newer format.
-enum RecordFormatError: Error, Equatable {
+package enum RecordFormatError: Error, Equatable {
     case malformed
     case newerFormat(Int)
 }
@@ -12,17 +12,21 @@ enum RecordFormatError: Error, Equatable {
 struct RecordWriter {
     private(set) var bytes: [UInt8]
 
-    init(kind: RecordKind) {
+    init(kind: RecordKind) { self.init(kind.rawValue) }
+
+    /// - Parameter kind: what tells apart what the bytes are of.
+    init(_ kind: UInt8) {
         bytes = []
         // A secret with one version and a short description.
         bytes.reserveCapacity(160)
-        bytes.append(kind.rawValue)
+        bytes.append(kind)
         bytes.append(RecordKind.format)
     }
 
     mutating func write<T: FixedWidthInteger & BitwiseCopyable>(_ number: T) {
         unsafe withUnsafeBytes(of: number.bigEndian) { unsafe bytes.append(contentsOf: $0) }
     }
+    mutating func write(bytes: some Collection<UInt8>) { self.bytes.append(contentsOf: bytes) }
     /// - Precondition: at most 65,535 bytes of UTF-8.
     mutating func write(_ text: String) {
         write(UInt16(text.utf8.count))
@@ -46,6 +50,9 @@ enum RecordKind: UInt8 {
     case apiKey = 0x4B  // "K"
     case auditAnchor = 0x4C  // "L"
     case auditSettings = 0x54  // "T"
+    case node = 0x4E  // "N"
+    case enrollment = 0x45  // "E"
+    case membership = 0x4D  // "M"
 
     /// The version of every metadata record's layout.
     static let format: UInt8 = 1
@@ -56,8 +63,22 @@ struct RecordReader {
     private var rest: ArraySlice<UInt8>
 
     init(_ bytes: [UInt8], kind: RecordKind) throws(RecordFormatError) {
-        rest = bytes[...]
-        guard try number(UInt8.self) == kind.rawValue else { throw .malformed }
+        let found: UInt8
+        (self, found) = try Self.anyKind(bytes)
+        guard found == kind.rawValue else { throw .malformed }
+    }
+
+    /// A reader of what comes after the kind, and the kind.
+    static func anyKind(_ bytes: [UInt8]) throws(RecordFormatError) -> (RecordReader, UInt8) {
+        var reader = RecordReader(rest: bytes[...])
+        let kind = try reader.number(UInt8.self)
+        try reader.readFormat()
+        return (reader, kind)
+    }
+
+    private init(rest: ArraySlice<UInt8>) { self.rest = rest }
+
+    private mutating func readFormat() throws(RecordFormatError) {
         let format = try number(UInt8.self)
         guard format <= RecordKind.format else { throw .newerFormat(Int(format)) }
         guard format == RecordKind.format else { throw .malformed }
@@ -85,6 +106,11 @@ struct RecordReader {
         let nanoseconds = try number(UInt32.self)
         guard nanoseconds < 1_000_000_000 else { throw .malformed }
         return Timestamp(seconds: seconds, nanoseconds: nanoseconds)
+    }
+    /// All that is left, which may be at most `count` bytes.
+    mutating func remaining(atMost count: Int) throws(RecordFormatError) -> [UInt8] {
+        guard rest.count <= count else { throw .malformed }
+        return Array(try take(rest.count))
     }
     func finish() throws(RecordFormatError) {
         guard rest.isEmpty else { throw .malformed }

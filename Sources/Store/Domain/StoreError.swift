@@ -29,6 +29,15 @@ package enum StoreError: Error, Equatable {
     case tooManyRoles(UserName)
     case apiKeyMissing(APIKeyID)
     case tooManyKeys(UserName)
+    case nodeMissing(NodeName)
+    case nodeExists(NodeName)
+    case tooManyAllowed(NodeName)
+    /// It is not there, or was used; it is over; or it is another one: whoever asks is not told which.
+    case enrollmentRefused
+    /// The server of this node does not let it have what was asked for, or cannot say.
+    case link(LinkFault)
+    /// Its server has the secrets of this one's mounts: nothing is kept here.
+    case isNode(server: String)
     /// Too short, or too long, for one that is being chosen.
     case passwordLength
     /// Other writers were first, again and again.
@@ -58,5 +67,20 @@ package enum StoreError: Error, Equatable {
         case .damaged, .unknownKey, .newerFormat: true
         default: false
         }
+    }
+}
+
+/// Why a node has nothing to show.
+package struct LinkFault: Error, Equatable {
+    package enum Kind: Sendable {
+        case unavailable, denied
+    }
+    package let kind: Kind
+    package let message: String
+    package let hint: String?
+    package init(_ kind: Kind, _ message: String, _ hint: String? = nil) {
+        self.kind = kind
+        self.message = message
+        self.hint = hint
     }
 }

@@ -1,0 +1,27 @@
+import Console
+import Secrets
+import Store
+import Synchronization
+
+extension NodeViews {
+    var status: NodeStatus {
+        state.withLock { state in
+            NodeStatus(
+                name: state.membership.node.text, server: state.membership.server, connected: state.isLinked,
+                since: state.since.description, reason: state.isLinked ? nil : state.reason,
+                revoked: state.isRevoked, maxStale: state.staleSeconds,
+                clockDifference: Int(state.clockDifference))
+        }
+    }
+}
+
+extension NodeViews.State {
+    var staleSeconds: Int { Int(membership.policy.maximumStale) }
+
+    mutating func lose(_ reason: String) {
+        if isLinked { since = .now() }
+        isLinked = false
+        self.reason = reason
+        table.lose()
+    }
+}

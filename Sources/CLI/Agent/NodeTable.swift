@@ -1,0 +1,165 @@
+import Nodes
+import Secrets
+import Store
+
+/// What a node has of the algorithms that are mounted on it.
+struct NodeTable {
+    enum Answer {
+        case view(AlgorithmView)
+        case missing, denied, revoked, stale, unknown
+    }
+
+    private struct Known {
+        var values: [HeldVersion: ReceivedValue] = [:]
+        /// What has come for the next view.
+        var staged: [HeldVersion: ReceivedValue] = [:]
+        var view: AlgorithmView?
+        /// There is none, or this node may not have it.
+        var isGone = false
+        var isDenied = false
+        /// Whether it was sent over the connection that there is now.
+        var isConfirmed = false
+        /// When it was last certain that the server shows this.
+        var confirmed: ContinuousClock.Instant?
+        var isStale = false
+        /// Generations never go back, also where the server's do after a backup was restored.
+        var generation: UInt64 = 0
+    }
+    private var known: [AlgorithmName: Known] = [:]
+    private var batch: (name: AlgorithmName, batch: ReceivedBatch)?
+    private var heard = ContinuousClock.now
+
+    // MARK: What is followed
+
+    /// - Returns: whether it is new.
+    mutating func add(_ name: AlgorithmName) -> Bool {
+        guard known[name] == nil || known[name]?.isGone == true else { return false }
+        known[name] = Known(generation: known[name]?.generation ?? 0)
+        return true
+    }
+
+    mutating func remove(_ name: AlgorithmName) { known[name] = nil }
+
+    func held(of name: AlgorithmName) -> [HeldVersion] { known[name].map { Array($0.values.keys) } ?? [] }
+
+    func follows() -> [(AlgorithmName, [HeldVersion])] { known.keys.map { ($0, held(of: $0)) } }
+    var count: Int { known.count }
+
+    // MARK: What is shown
+
+    func hasAnswer(for name: AlgorithmName) -> Bool {
+        known[name].map { $0.view != nil || $0.isGone } ?? false
+    }
+
+    func answer(for name: AlgorithmName, _ staleSeconds: Int, _ isLinked: Bool) -> Answer {
+        guard let known = known[name] else { return .unknown }
+        if known.isGone { return known.isDenied ? .denied : .missing }
+        guard let view = known.view else { return .unknown }
+        return isStale(known, staleSeconds, isLinked) ? .stale : .view(view)
+    }
+
+    mutating func emptyView(of name: AlgorithmName) -> AlgorithmView {
+        let generation = (known[name]?.generation ?? 0) + 1
+        known[name]?.generation = generation
+        return AlgorithmView(generation: generation, modified: .now(), entries: [])
+    }
+
+    // MARK: What comes
+
+    mutating func begin(_ batch: ReceivedBatch, of name: AlgorithmName) {
+        self.batch = (name, batch)
+        known[name]?.staged = [:]
+    }
+
+    mutating func stage(_ sealed: [UInt8], as held: HeldVersion) {
+        guard let batch else { return }
+        known[batch.name]?.staged[held] = ReceivedValue(sealed, in: batch.batch)
+    }
+
+    /// - Returns: false if a value of it is missing: then nothing of it is shown.
+    mutating func show(_ view: LinkView, of name: AlgorithmName) -> Bool {
+        guard var state = known[name] else { return true }
+        defer { known[name] = state }
+        let all = state.values.merging(state.staged) { _, new in new }
+        var values: [HeldVersion: ReceivedValue] = [:]
+        var entries: [Entry] = []
+        var isWhole = true
+        for entry in view.entries {
+            let value = entry.hasValue ? all[entry.held] : nil
+            if let value { values[entry.held] = value }
+            if entry.hasValue, value == nil { isWhole = false }
+            entries.append(Self.entry(entry, value))
+        }
+        (state.values, state.staged) = (values, [:])
+        state.generation = max(view.generation, state.generation + 1)
+        state.view = AlgorithmView(
+            generation: state.generation, modified: view.modified, entries: entries)
+        state.isGone = false
+        state.isConfirmed = true
+        state.confirmed = .now
+        state.isStale = false
+        return isWhole
+    }
+
+    private static func entry(_ entry: LinkEntry, _ value: ReceivedValue?) -> Entry {
+        var details = Hasher()
+        if let told = entry.details {
+            details.combine(told.displayName.text)
+            details.combine(told.description.text)
+            details.combine(told.provider.text)
+        }
+        return Entry(
+            name: entry.name, secret: entry.held.secret, version: entry.held.version,
+            delivery: entry.delivery,
+            count: entry.count, modified: entry.held.modified, sealed: NodeEntry(entry, value),
+            callers: entry.callers, expires: entry.expires, detailsMark: details.finalize(),
+            isUnreadable: entry.isUnreadable)
+    }
+
+    mutating func withdraw(_ name: AlgorithmName, isDenied: Bool) {
+        guard let generation = known[name]?.generation else { return }
+        known[name] = Known(isGone: true, isDenied: isDenied, generation: generation)
+    }
+
+    // MARK: Keys
+
+    mutating func forgetValues() {
+        for name in known.keys { withdraw(name, isDenied: true) }
+    }
+
+    func forgetKeys() {
+        for state in known.values { for value in state.values.values { value.batch.forget() } }
+    }
+
+    // MARK: Age
+
+    mutating func hear() { heard = .now }
+
+    /// From here on it grows older.
+    mutating func lose() {
+        for name in known.keys where known[name]?.isConfirmed == true {
+            known[name]?.isConfirmed = false
+            known[name]?.confirmed = heard
+        }
+        batch = nil
+    }
+
+    private func isStale(_ known: Known, _ seconds: Int, _ isLinked: Bool) -> Bool {
+        // Whoever connects for us ends a connection that is silent for so long; and if that hangs, here is the end.
+        let patience = isLinked && known.isConfirmed ? max(seconds, Self.silentSeconds) : seconds
+        let confirmed = isLinked && known.isConfirmed ? heard : known.confirmed ?? heard
+        return ContinuousClock.now - confirmed > .seconds(patience)
+    }
+    private static let silentSeconds = 30
+
+    /// - Returns: those that have become too old since it was asked last.
+    mutating func becameStale(_ seconds: Int, _ isLinked: Bool) -> [AlgorithmName] {
+        var became: [AlgorithmName] = []
+        for (name, state) in known where state.view != nil {
+            let isStale = isStale(state, seconds, isLinked)
+            if isStale, !state.isStale { became.append(name) }
+            known[name]?.isStale = isStale
+        }
+        return became
+    }
+}

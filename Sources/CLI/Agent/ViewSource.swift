@@ -1,0 +1,39 @@
+import Secrets
+import Store
+
+/// Where an agent has what its mounts show from: the store of this machine, or a server.
+protocol ViewSource: Sendable {
+    /// Waits until there is something to say of `name`, where it has to be fetched.
+    func prepare(_ name: AlgorithmName) throws(StoreError)
+
+    /// What `name` shows now. Never waits for a network.
+    ///
+    /// - Throws: `.algorithmMissing` if there is none; then its mounts show nothing.
+    func view(of name: AlgorithmName) throws(StoreError) -> AlgorithmView
+
+    /// What is shown of an algorithm that is gone.
+    func emptyView(of name: AlgorithmName) throws(StoreError) -> AlgorithmView
+
+    /// `name` has no mount any more.
+    func release(_ name: AlgorithmName)
+
+    /// When this returns, no key is left.
+    func seal()
+    /// The store was opened again.
+    func unseal() throws
+}
+
+/// The store of this machine.
+struct StoreViews: ViewSource {
+    let store: SecretStore
+
+    func prepare(_ name: AlgorithmName) {}
+    func view(of name: AlgorithmName) throws(StoreError) -> AlgorithmView { try store.view(of: name) }
+    func emptyView(of name: AlgorithmName) throws(StoreError) -> AlgorithmView {
+        let generation = SecretStore.generation(of: try store.revision())
+        return AlgorithmView(generation: generation, modified: .now(), entries: [])
+    }
+    func release(_ name: AlgorithmName) {}
+    func seal() {}
+    func unseal() {}
+}

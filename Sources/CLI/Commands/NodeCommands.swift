@@ -1,0 +1,226 @@
+import ArgumentParser
+import Console
+import FoundationEssentials
+import Secrets
+import Store
+
+struct NodeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "node",
+        abstract: "Machines that have an algorithm's secrets from this store's server.",
+        discussion: """
+            On the server:
+              secretfs serve --nodes 0.0.0.0:8444 --name secrets.example.org
+              secretfs node token create worker-1 --allow 'nlp/*' > token
+            On the other machine:
+              secretfs node enroll --server https://secrets.example.org:8444 --token-file token
+              secretfs run nlp/Summarizer -- python3 algorithm.py
+            """,
+        subcommands: [
+            NodeTokenCommand.self, NodeEnrollCommand.self, List.self, Show.self, Allow.self, Disallow.self,
+            SetCommand.self, Revoke.self, Delete.self,
+        ])
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List nodes and what they may have.")
+        @OptionGroup var state: StateOptions
+        @Flag(help: "Print JSON.") var json = false
+
+        func run() throws {
+            let nodes = try state.openStore().nodes()
+            if json { return try Output.json(nodes.map(NodeReport.init)) }
+            NodeReport.table(nodes)
+        }
+    }
+
+    struct Show: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Show one node.")
+        @OptionGroup var state: StateOptions
+        @Argument(help: "The node.") var node: String
+        @Flag(help: "Print JSON.") var json = false
+
+        func run() throws {
+            let report = NodeReport(try state.openStore().node(try NodeName(node)))
+            json ? try Output.json(report) : report.show()
+        }
+    }
+
+    struct Allow: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Let a node have algorithms.",
+            discussion: "Example:\n  secretfs node allow worker-1 'nlp/*' vision/Detector")
+        @OptionGroup var change: NodeAlgorithms
+        func run() throws { try change.run { NodeUpdate(allowing: $0) } }
+    }
+
+    struct Disallow: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take algorithms from a node. Its mounts of them open nothing any more.",
+            discussion: "It is taken back as it was given: 'nlp/*', not each of its algorithms.")
+        @OptionGroup var change: NodeAlgorithms
+        func run() throws { try change.run { NodeUpdate(disallowing: $0) } }
+    }
+
+    struct SetCommand: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "set", abstract: "Change how long a node goes on without the server.",
+            discussion: "Example:\n  secretfs node set worker-1 --max-stale 1h")
+        @OptionGroup var state: StateOptions
+        @Argument(help: "The node.") var node: String
+        @OptionGroup var policy: NodePolicyOptions
+
+        func run() throws {
+            let update = NodeUpdate(policy: try policy.parsed())
+            NodeReport(try state.openStore().updateNode(try NodeName(node), update)).show()
+        }
+    }
+
+    struct Revoke: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Refuse a node from now on. Cannot be undone.",
+            discussion: """
+                Its connection ends at once, and its mounts open nothing any more. A node that is cut off goes on until \
+                --max-stale is over: what it was sent, it has. Replace values that it should not know.
+                """)
+        @OptionGroup var state: StateOptions
+        @Argument(help: "The node.") var node: String
+
+        func run() throws {
+            let name = try NodeName(node)
+            try state.openStore().updateNode(name, NodeUpdate(revokes: true))
+            Output.line("Revoked node \(name).")
+        }
+    }
+
+    struct Delete: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Revoke a node and forget it. Another may be enrolled under its name then.")
+        @OptionGroup var state: StateOptions
+        @Argument(help: "The node.") var node: String
+
+        func run() throws {
+            let name = try NodeName(node)
+            try state.openStore().deleteNode(name)
+            Output.line("Deleted node \(name).")
+        }
+    }
+}
+
+/// A node and algorithms.
+struct NodeAlgorithms: ParsableArguments {
+    @OptionGroup var state: StateOptions
+    @Argument(help: "The node.") var node: String
+    @Argument(help: "OWNER/NAME, or 'OWNER/*' for all of an owner.", completion: Completion.grantees)
+    var algorithms: [String]
+
+    func run(_ update: ([Grantee]) -> NodeUpdate) throws {
+        let name = try NodeName(node)
+        let algorithms = try algorithms.map { try Grantee($0) }
+        NodeReport(try state.openStore().updateNode(name, update(algorithms))).show()
+    }
+}
+
+struct NodePolicyOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "How long it opens what the server has not confirmed (30m, 12h, 24h; at most 30d; 0m: not at all).",
+            valueName: "time"))
+    var maxStale = "24h"
+
+    func parsed() throws(Failure) -> NodePolicy {
+        guard let seconds = Moment.seconds(maxStale), seconds <= Int64(NodePolicy.maximumStale) else {
+            throw Failure(.badInput, "--max-stale is not a time of at most 30 days", hint: "for example 24h")
+        }
+        return NodePolicy(maximumStale: UInt32(seconds))
+    }
+}
+
+struct NodeTokenCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "token", abstract: "Make a token by which one machine becomes a node.",
+        subcommands: [Create.self])
+
+    struct Create: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a token for one machine, once. It is printed alone on standard output.",
+            discussion: """
+                The store keeps a hash of it. It also names the server's CA, so that the machine sends it to nobody else.
+                Example:
+                  secretfs node token create worker-1 --allow 'nlp/*' --expires 30m > token
+                """)
+        @OptionGroup var state: StateOptions
+        @Argument(help: "What the node will be called.") var node: String
+        @Option(
+            help: ArgumentHelp(
+                "What it may have: OWNER/NAME, or 'OWNER/*'; may be repeated.", valueName: "algorithm"),
+            completion: Completion.grantees)
+        var allow: [String] = []
+        @Option(help: ArgumentHelp("Refuse the token from then on (\(Moment.forms)).", valueName: "time"))
+        var expires = "1h"
+        @OptionGroup var policy: NodePolicyOptions
+
+        func run() throws {
+            let name = try NodeName(node)
+            let allowed = try allow.map { try Grantee($0) }
+            let expires = try Moment.parse(expires, of: "--expires")
+            guard expires > .now() else {
+                throw Failure(.badInput, "--expires is in the past (\(expires)): nobody could use the token")
+            }
+            let token = try state.openStore().createEnrollment(
+                of: name, allowing: allowed, policy: try policy.parsed(), expires: expires)
+            guard let token else {
+                throw Failure(
+                    .notFound, "the store has no certificate authority yet",
+                    hint: "start the server once: secretfs serve --nodes 0.0.0.0:8444")
+            }
+            try Output.key("", token, "\n")
+            let may = allowed.isEmpty ? "nothing yet" : allowed.map(\.description).joined(separator: ", ")
+            Output.note(
+                "made a token for node \(name), which may have \(may); it holds once, until \(expires)")
+        }
+    }
+}
+
+/// The JSON of `node list` and `node show` (docs/CLI.md).
+struct NodeReport: Encodable {
+    let name: String
+    let id: String
+    let allowed: [String]
+    let revoked: Bool
+    let maxStale: Int
+    let certificates: [String]
+    let created: String
+    let modified: String
+
+    init(_ node: Node) {
+        name = node.name.text
+        id = node.id.uuidString.lowercased()
+        allowed = node.allowed.map(\.description)
+        revoked = node.isRevoked
+        maxStale = Int(node.policy.maximumStale)
+        certificates = node.certificates.map(hexadecimal)
+        created = node.created.description
+        modified = node.modified.description
+    }
+
+    private var may: String {
+        revoked ? "revoked" : allowed.isEmpty ? "nothing" : allowed.joined(separator: " ")
+    }
+
+    func show() {
+        Output.line("Node       \(name)")
+        Output.line("May have   \(may)")
+        Output.line("Max stale  \(maxStale) seconds")
+        Output.line("Created    \(created)")
+        Output.line("Modified   \(modified)")
+    }
+
+    static func table(_ nodes: [Node]) {
+        Output.table(
+            ["NODE", "MAY HAVE", "CREATED"],
+            nodes.map { node in
+                let report = NodeReport(node)
+                return [report.name, report.may, report.created]
+            })
+    }
+}

@@ -1,0 +1,117 @@
+import Logging
+import Secrets
+import Store
+import Synchronization
+
+/// The nodes that are connected, and the path of every change to them.
+final class NodeHub: Sendable {
+    /// Of all nodes; and of those that have not shown who they are.
+    static let maximumConnections = 2048
+    static let maximumStrangers = 64
+
+    private struct State {
+        var sessions: [ObjectIdentifier: NodeSession] = [:]
+        var connections = 0
+        var strangers = 0
+        /// Changes cannot be read: nobody can say that a view is the newest.
+        var isBlind = false
+    }
+    private let state = Mutex(State())
+    private let following = Mutex<Following?>(nil)
+    private let log: Logger
+
+    init(_ log: Logger) { self.log = log }
+
+    /// Follows the store's changes, until `stop`.
+    func start(_ store: SecretStore) throws {
+        let following = try Following(
+            store,
+            onChange: { [weak self] affected in
+                self?.state.withLock { $0.isBlind = false }
+                for session in self?.sessions ?? [] { session.note(affected) }
+            },
+            onNodes: { [weak self] in
+                for session in self?.sessions ?? [] { session.noteNodes() }
+            },
+            onProblem: { [weak self] problem, isLasting in
+                guard let self, isLasting else { return }
+                log.error("changes cannot be read; nodes are not served until they can be")
+                state.withLock { $0.isBlind = true }
+                for session in sessions { session.end() }
+            })
+        self.following.withLock { $0 = following }
+    }
+
+    func stop() {
+        following.withLock { $0 }?.cancel()
+        for session in sessions { session.end() }
+    }
+
+    var count: Int { state.withLock { $0.sessions.count } }
+    private var sessions: [NodeSession] { state.withLock { Array($0.sessions.values) } }
+
+    // MARK: Connections
+
+    /// - Returns: whether there is room for one more.
+    func enter() -> Bool {
+        state.withLock { state in
+            guard state.connections < Self.maximumConnections, state.strangers < Self.maximumStrangers,
+                !state.isBlind
+            else { return false }
+            state.connections += 1
+            state.strangers += 1
+            return true
+        }
+    }
+
+    /// It has shown who it is.
+    func add(_ session: NodeSession) {
+        state.withLock { state in
+            state.strangers -= 1
+            state.sessions[ObjectIdentifier(session)] = session
+        }
+    }
+
+    func leave(_ session: NodeSession?) {
+        state.withLock { state in
+            state.connections -= 1
+            if let session {
+                state.sessions[ObjectIdentifier(session)] = nil
+            } else {
+                state.strangers -= 1
+            }
+        }
+    }
+}
+
+/// How often an address may try to enroll with a token that is not valid.
+final class EnrollmentThrottle: Sendable {
+    /// In so many seconds.
+    private static let attempts = 10
+    private static let window = Duration.seconds(60)
+    /// Addresses that are remembered; with more, all wait.
+    private static let addresses = 4096
+
+    private struct Attempts {
+        var count = 0
+        let began: ContinuousClock.Instant
+    }
+    private let state = Mutex<[String: Attempts]>([:])
+
+    func mayTry(_ address: String) -> Bool {
+        let now = ContinuousClock.now
+        return state.withLock { state in
+            if state.count >= Self.addresses { state = state.filter { now - $0.value.began < Self.window } }
+            if let known = state[address], now - known.began < Self.window {
+                return known.count < Self.attempts
+            }
+            state[address] = nil
+            return state.count < Self.addresses
+        }
+    }
+
+    func noteFailure(_ address: String) {
+        let now = ContinuousClock.now
+        state.withLock { $0[address, default: Attempts(began: now)].count += 1 }
+    }
+}

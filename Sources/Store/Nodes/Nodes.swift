@@ -1,0 +1,130 @@
+import FoundationEssentials
+package import Secrets
+
+/// What of a node is to be changed; nil and empty: as it is.
+package struct NodeUpdate: Sendable {
+    package var allowing: [Grantee]
+    package var disallowing: [Grantee]
+    package var policy: NodePolicy?
+    /// For ever.
+    package var revokes: Bool
+
+    package init(
+        allowing: [Grantee] = [], disallowing: [Grantee] = [], policy: NodePolicy? = nil,
+        revokes: Bool = false
+    ) {
+        self.allowing = allowing
+        self.disallowing = disallowing
+        self.policy = policy
+        self.revokes = revokes
+    }
+}
+
+/// The nodes of this store. A server that serves them follows these records: a change holds at once.
+extension SecretStore {
+    /// By name.
+    package func nodes() throws(StoreError) -> [Node] {
+        let snapshot = try storing { () throws(StorageError) in
+            try storage.read([.prefix(Keys.nodes)], at: nil)
+        }
+        var nodes: [Node] = []
+        for record in snapshot.records {
+            guard let name = Keys.nodeName(record.key) else { throw .damaged(record: record.key.text) }
+            nodes.append(try foundNode(name, record).value)
+        }
+        return nodes
+    }
+
+    /// - Throws: `.nodeMissing`.
+    package func node(_ name: NodeName) throws(StoreError) -> Node { try findNode(name).value }
+
+    /// - Throws: `.nodeMissing`, `.tooManyAllowed`.
+    @discardableResult
+    package func updateNode(
+        _ name: NodeName, _ update: NodeUpdate, by actor: Actor = .thisProcess
+    ) throws(StoreError) -> Node {
+        try changing(name, by: actor) { node in
+            let removed = Set(update.disallowing)
+            let allowed = Set(node.allowed.filter { !removed.contains($0) } + update.allowing).sorted()
+            var details = allowed.filter { !node.allowed.contains($0) }.map { "+\($0)" }
+            details += node.allowed.filter { !allowed.contains($0) }.map { "-\($0)" }
+            node.allowed = allowed
+            if let policy = update.policy, policy != node.policy {
+                node.policy = policy
+                details.append("max-stale \(policy.maximumStale)s")
+            }
+            if update.revokes, !node.isRevoked {
+                node.isRevoked = true
+                details.append("revoked")
+            }
+            return details
+        }
+    }
+
+    /// Also one whose record does not open any more.
+    ///
+    /// - Throws: `.nodeMissing`.
+    package func deleteNode(_ name: NodeName, by actor: Actor = .thisProcess) throws(StoreError) {
+        let key = Keys.node(name)
+        try retrying("node \(name)") { () throws(StoreError) in
+            let snapshot = try storing { () throws(StorageError) in try storage.read([.key(key)], at: nil) }
+            guard let record = snapshot.records.first else { throw .nodeMissing(name) }
+            let event = AuditEvent(.nodeDelete, by: AuditActor(changingAs: actor), detail: name.text)
+            try commit(
+                if: [.unchanged(key, since: record.modified)], then: [.delete(key)], recording: [event])
+        }
+    }
+
+    // MARK: Certificates
+
+    /// Adds a certificate by which the node is known, in place of the older of two.
+    ///
+    /// - Parameter mark: its SHA-256.
+    /// - Throws: `.nodeMissing`.
+    package func addCertificate(_ mark: [UInt8], to name: NodeName) throws(StoreError) {
+        try changing(name, by: .thisProcess) { node in
+            node.certificates = (node.certificates + [mark]).suffix(Node.maximumCertificates)
+            return ["certificate \(hexadecimal(mark).prefix(16))"]
+        }
+    }
+
+    // MARK: Below: shared by the operations
+
+    func findNode(_ name: NodeName) throws(StoreError) -> Found<Node> {
+        let key = Keys.node(name)
+        let snapshot = try storing { () throws(StorageError) in try storage.read([.key(key)], at: nil) }
+        guard let record = snapshot.records.first else { throw .nodeMissing(name) }
+        return try foundNode(name, record)
+    }
+
+    private func foundNode(_ name: NodeName, _ record: StoredRecord) throws(StoreError) -> Found<Node> {
+        let node = try decode(record) { bytes throws(RecordFormatError) in try Node(name, decoding: bytes) }
+        return Found(value: node, record: record)
+    }
+
+    func sealed(_ node: Node) throws(StoreError) -> Transaction.Change {
+        var random = RandomBlock()
+        let key = Keys.node(node.name)
+        return .put(key, try seal(metadata: node.encoded(), under: key, &random))
+    }
+
+    /// - Parameter change: answers what it changed, for the audit log; nothing changed, nothing is written.
+    @discardableResult
+    private func changing(
+        _ name: NodeName, by actor: Actor, _ change: (inout Node) -> [String]
+    ) throws(StoreError) -> Node {
+        try retrying("node \(name)") { () throws(StoreError) in
+            let found = try findNode(name)
+            var next = found.value
+            let details = change(&next)
+            guard next != found.value else { return next }
+            guard next.allowed.count <= Node.maximumAllowed else { throw .tooManyAllowed(name) }
+            next.modified = .now()
+            let detail = ([name.text] + details).joined(separator: " ")
+            try commit(
+                if: [.unchanged(found.record.key, since: found.record.modified)], then: [try sealed(next)],
+                recording: [AuditEvent(.nodeUpdate, by: AuditActor(changingAs: actor), detail: detail)])
+            return next
+        }
+    }
+}
