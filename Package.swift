@@ -71,6 +71,7 @@ let package = Package(
             dependencies: [
                 "Secrets", "Fuse", "SecretFS", "Store", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
         .executableTarget(
