@@ -73,6 +73,7 @@ let package = Package(
             dependencies: [
                 "Secrets", "Fuse", "SecretFS", "Store", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
         // What is sealed to a node, and opened there.

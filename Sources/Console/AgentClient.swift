@@ -3,12 +3,21 @@ package import Fuse
 import Glibc
 package import Store
 
-/// A command's side of the agent's socket: one request, one answer, one connection each.
+/// A command's side of the agent's socket, or the server's: one request, one answer, one connection each.
 package struct AgentClient {
     package let state: StateDirectory
+    private let who: KeyHolding
 
-    package init(state: StateDirectory) {
+    package init(state: StateDirectory, of who: KeyHolding = .agent) {
         self.state = state
+        self.who = who
+    }
+
+    /// Tells whoever runs with keys of `state` of a keyring that is about to be stored, or was just stored.
+    package static func expectEverywhere(
+        _ state: StateDirectory, _ keyring: [UInt8], _ root: borrowing RootKey
+    ) throws {
+        for who in KeyHolding.allCases { try AgentClient(state: state, of: who).expect(keyring, root) }
     }
 
     /// - Returns: nil if no agent runs.
@@ -62,18 +71,18 @@ package struct AgentClient {
         return true
     }
 
-    /// - Returns: false if no agent runs.
+    /// - Returns: false if it does not run.
     package func seal() throws(Failure) -> Bool {
         guard let answer = try ask(.seal) else { return false }
         guard case .done = answer else { throw unexpected }
         return true
     }
 
-    /// - Returns: false if no agent runs.
+    /// - Returns: false if it does not run.
     package func unseal(_ root: borrowing RootKey) throws -> Bool { try hand(root, with: .unseal) }
 
-    /// Tells the agent, if one runs, of a keyring that is about to be stored, or was just stored.
-    package func expect(_ keyring: [UInt8], _ root: borrowing RootKey) throws {
+    /// Tells it, if it runs, of a keyring that is about to be stored, or was just stored.
+    private func expect(_ keyring: [UInt8], _ root: borrowing RootKey) throws {
         _ = try hand(root, with: .expect(keyring: Data(keyring)))
     }
 
@@ -91,12 +100,12 @@ package struct AgentClient {
         Failure(.unavailable, "the agent answered something else than was asked")
     }
 
-    /// What the agent gets is a mount: it must be this user's own agent, or root's.
+    /// What it gets is a mount or a key: it must be this user's own agent, or root's.
     private func checkAgent(_ socket: OwnedDescriptor) throws(Failure) {
         guard let peer = try? DescriptorPassing.peer(of: socket.raw), peer.uid == geteuid() || peer.uid == 0
         else {
             throw Failure(
-                .denied, "the agent of \(state.path) runs as another user",
+                .denied, "the \(who) of \(state.path) runs as another user",
                 hint: "use that user, or another --state")
         }
     }
@@ -104,9 +113,22 @@ package struct AgentClient {
     private func ask(
         _ request: AgentRequest, _ descriptors: [Int32] = [], within seconds: Int = AgentSocket.answerSeconds
     ) throws(Failure) -> AgentAnswer? {
-        guard let socket = try AgentSocket.connect(state) else { return nil }
+        guard let socket = try AgentSocket.connect(state, to: who) else { return nil }
         AgentSocket.setTimeout(socket, seconds: seconds)
         if !descriptors.isEmpty { try checkAgent(socket) }
+        return try ask(request, descriptors, over: socket)
+    }
+
+    /// As `waitUntilShown`, over a connection that the caller keeps.
+    func askShown(_ revision: Revision, over socket: OwnedDescriptor) throws(Failure) {
+        guard case .done = try ask(.shown(revision: revision.rawValue), [], over: socket) else {
+            throw unexpected
+        }
+    }
+
+    private func ask(
+        _ request: AgentRequest, _ descriptors: [Int32], over socket: OwnedDescriptor
+    ) throws(Failure) -> AgentAnswer {
         try AgentMessage.send(request, descriptors: descriptors, over: socket)
         let (answer, _) = try AgentMessage.receive(AgentAnswer.self, over: socket)
         if case .failure(let status, let message, let hint) = answer {

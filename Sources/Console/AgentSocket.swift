@@ -3,8 +3,15 @@ import FoundationEssentials
 import Fuse
 import Glibc
 
-/// The agent's socket: SOCK_SEQPACKET, which keeps messages apart, in the state folder, which is closed to
-/// everybody but its owner and root.
+/// Who has a socket in the state folder, on which commands reach it.
+package enum KeyHolding: String, CaseIterable, Sendable {
+    case agent
+    /// Understands only what is about keys.
+    case server
+}
+
+/// The socket of an agent or a server: SOCK_SEQPACKET, which keeps messages apart, in the state folder, which is closed
+/// to everybody but its owner and root.
 package enum AgentSocket {
     /// Requests are small, answers are paged: a longer message is not one of ours.
     package static let maximumMessage = 131_072
@@ -12,10 +19,12 @@ package enum AgentSocket {
     /// It answers from memory: an agent that takes longer hangs.
     package static let answerSeconds = 15
 
-    /// - Returns: nil if no agent listens.
-    package static func connect(_ state: StateDirectory) throws(Failure) -> OwnedDescriptor? {
+    /// - Returns: nil if nobody listens.
+    package static func connect(
+        _ state: StateDirectory, to who: KeyHolding = .agent
+    ) throws(Failure) -> OwnedDescriptor? {
         let socket = try make()
-        let result = unsafe withAddress(of: fileName, in: state.path) {
+        let result = unsafe withAddress(of: fileName(who), in: state.path) {
             unsafe Glibc.connect(socket.raw, $0, $1)
         }
         if result == 0 { return socket }
@@ -23,19 +32,21 @@ package enum AgentSocket {
         case ENOENT, ECONNREFUSED: return nil
         case EACCES:
             throw Failure(
-                .denied, "the agent of \(state.path) is not this user's",
+                .denied, "the \(who) of \(state.path) is not this user's",
                 hint: "use the user that started it, or root")
-        default: throw Failure(.system, "the agent cannot be reached: \(errnoText())")
+        default: throw Failure(.system, "the \(who) cannot be reached: \(errnoText())")
         }
     }
 
-    private static let fileName = "agent.sock"
+    private static func fileName(_ who: KeyHolding) -> String { "\(who.rawValue).sock" }
 
-    package static func listen(_ state: StateDirectory) throws(Failure) -> OwnedDescriptor {
-        try listen(on: fileName, in: state.path, mode: 0o600)
+    package static func listen(
+        _ state: StateDirectory, as who: KeyHolding = .agent
+    ) throws(Failure) -> OwnedDescriptor {
+        try listen(on: fileName(who), in: state.path, mode: 0o600)
     }
 
-    /// - Precondition: the caller holds the agent's lock, so that a socket that is there is a dead agent's; and no other
+    /// - Precondition: the caller holds the lock of its kind, so that a socket that is there is a dead agent's; and no other
     ///   thread makes files.
     package static func listen(
         on name: String, in folder: String, mode: mode_t
@@ -49,7 +60,7 @@ package enum AgentSocket {
         umask(before)
         guard result == 0, Glibc.listen(socket.raw, 128) == 0 else {
             throw Failure(
-                .system, "the agent cannot listen on \(path): \(errnoText(result == 0 ? errno : failure))")
+                .system, "nobody can listen on \(path): \(errnoText(result == 0 ? errno : failure))")
         }
         return socket
     }

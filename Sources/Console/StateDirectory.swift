@@ -79,7 +79,7 @@ package struct StateDirectory {
     package var socket: String { path + "/agent.sock" }
     package var log: String { path + "/agent.log" }
     package var store: String { path + "/store.db" }
-    package var lock: String { path + "/agent.lock" }
+    package func lock(of who: KeyHolding) -> String { "\(path)/\(who.rawValue).lock" }
     package var rootKey: String { path + "/root.key" }
 }
 

@@ -21,7 +21,12 @@ package enum SecretServer {
         try options.check()
         let address = try options.address
         let directory = try options.state.directory
-        let store = try options.state.unlock().open()
+        _ = try SealedStore.open(at: directory.path)
+        guard let lock = try ProcessLock(directory, of: .server) else {
+            throw Failure(.exists, "a server for \(directory.path) runs", hint: "stop it first")
+        }
+        defer { withExtendedLifetime(lock) {} }
+        let store = try unsealed(options)
         try store.checkIsNoNode()
         // Options are read by now; the folder that the command was in must not be kept from being unmounted.
         let certificates = try certificates(options, store, address)
@@ -32,6 +37,7 @@ package enum SecretServer {
         let service = try APIService(store, directory, metrics, log)
         let connections = ConnectionCounters()
         let work = StoreWork()
+        store.storage.allowReaders(StoreWork.readers)
         let parts = RequestParts(
             service: service, authenticators: [KeyAuthenticator(store)], work: work,
             bodies: RequestBodyReader(budget: ByteBudget(ConnectionLimits.bodiesBytes)), metrics: metrics)
@@ -39,7 +45,10 @@ package enum SecretServer {
         site.reads.refresh(on: work)
         let responder = responder(parts, site, connections)
         let nodes = try await nodes(options, store, address, work, log)
+        let keys = try KeySocket(store, directory, log)
         try store.trail.record([AuditEvent(.serverStart, by: .thisProcess, detail: options.listen)])
+        keys.open()
+        defer { keys.close() }
         let failure = Mutex<(any Error)?>(nil)
         let application = Application(
             responder: responder,
@@ -77,6 +86,12 @@ package enum SecretServer {
         try? store.trail.record([AuditEvent(.serverStop, by: .thisProcess)])
         if let error = failure.withLock({ $0 }) { throw readable(error, options) }
         log.info("stopped")
+    }
+
+    /// The root key is in memory in here only.
+    private static func unsealed(_ options: ServeOptions) throws -> SecretStore {
+        let unlocked = try options.state.unlock()
+        return try unlocked.sealed.unseal(by: unlocked.root.key)
     }
 
     private static func responder(

@@ -18,7 +18,7 @@ FEW = 20
 
 
 class Loaded:
-    """Requests for wrk. Of each kind, the paths are gone through in turn."""
+    """What wrk is told to ask for. The paths of writes are gone through in turn."""
 
     def __init__(self, url, pid, headers, reads, writes, body):
         self.url, self.pid, self.headers = url, pid, headers
@@ -27,6 +27,8 @@ class Loaded:
 
     def script(self, method, paths, body):
         lines = [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in self.headers.items()]
+        if len(paths) == 1:
+            return "\n".join([*lines, f"wrk.method, wrk.path = {json.dumps(method)}, {json.dumps(paths[0])}"])
         listed = ", ".join(json.dumps(path) for path in paths)
         sent = "nil" if body is None else json.dumps(body)
         return "\n".join(lines) + f"""

@@ -9,7 +9,7 @@ import Synchronization
 final class Agent: Sendable {
     private let store: SecretStore
     private let audit: AgentAudit
-    private let server: AgentServer
+    private let server: CommandSocket
     /// Nil where there can be no public socket.
     private let publicServer: PublicServer?
     private let state: StateDirectory
@@ -59,9 +59,10 @@ final class Agent: Sendable {
             if mounts.closeIfEmpty() { signals.stop() } else { adminMounts.reopen() }
         }
         let keys = AgentKeys(store, mounts, adminMounts, log)
-        server = AgentServer(socket, mounts, adminMounts, keys, audit.writer, follower, node, log) {
-            signals.stop()
-        }
+        let commands = AgentCommands(mounts, adminMounts, keys, audit.writer, follower, node)
+        server = CommandSocket(
+            socket, audit.writer, log, onStop: { signals.stop() },
+            { request, peer, descriptors in try commands.answer(request, peer, descriptors) })
         publicServer = publicSocket.map {
             PublicServer($0, store, mounts, adminMounts, audit.writer, log)
         }

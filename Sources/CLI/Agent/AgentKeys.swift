@@ -3,7 +3,7 @@ import Logging
 import Store
 
 /// The agent's data keys: how it is sealed and unsealed, and how it learns of a rotation (`Keyholder`).
-final class AgentKeys: Sendable {
+final class AgentKeys: RunningKeys {
     private let store: SecretStore
     private let mounts: ServedMounts
     private let adminMounts: AdminMounts

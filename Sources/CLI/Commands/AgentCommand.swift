@@ -51,7 +51,7 @@ struct AgentCommand: ParsableCommand {
         guard try client.stop() else { return Output.line("No agent runs for \(directory.path).") }
         // The lock is free when it has unmounted what it can and ended.
         for _ in 0..<300 {
-            if try AgentLock(directory) != nil {
+            if try ProcessLock(directory, of: .agent) != nil {
                 unmountRest(mounts)
                 return Output.line("Stopped the agent.")
             }
@@ -84,7 +84,7 @@ struct AgentCommand: ParsableCommand {
         LoggingSystem.bootstrap { AgentLog($0, file) }
         let log = Logger(label: "secretfs.agent")
         _ = try SealedStore.open(at: directory.path)
-        guard let lock = try AgentLock(directory) else {
+        guard let lock = try ProcessLock(directory, of: .agent) else {
             if rootKeyFromStdin { return tellStarter(.done) }
             throw Failure(
                 .exists, "an agent for \(directory.path) runs", hint: "stop it: secretfs agent --stop")

@@ -145,7 +145,7 @@ struct RestoreCommand: ParsableCommand {
         _ source: BackupSource, into directory: StateDirectory, _ work: LongWork
     ) throws -> Restored {
         // An agent that runs here has the store that was here before, and would go on showing it.
-        guard let lock = try AgentLock(directory) else {
+        guard let lock = try ProcessLock(directory, of: .agent) else {
             throw Failure(
                 .retry, "an agent for \(directory.path) runs; nothing was changed",
                 hint: "stop it: secretfs agent --stop --state \(directory.path)")
@@ -195,7 +195,7 @@ struct RestoreCommand: ParsableCommand {
     private func removeEmpty(_ directory: StateDirectory) {
         // Of somebody who was quicker.
         guard !Files.exists(directory.store) else { return }
-        unsafe unlink(directory.lock)
+        unsafe unlink(directory.lock(of: .agent))
         unsafe unlink(directory.path + "/audit.log")
         unsafe rmdir(directory.path)
     }

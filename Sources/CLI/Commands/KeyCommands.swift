@@ -55,8 +55,10 @@ struct KeyCommand: ParsableCommand {
 
         func run() throws {
             let store = try state.openStore(alsoOfNode: true)
-            let client = AgentClient(state: try state.directory)
-            let rotation = try KeyRotation(store) { keyring, root in try client.expect(keyring, root) }
+            let directory = try state.directory
+            let rotation = try KeyRotation(store) { keyring, root in
+                try AgentClient.expectEverywhere(directory, keyring, root)
+            }
             if !resume { try rotation.addKey() }
             let usage = try store.keyUsage()
             guard let active = usage.active else { throw StoreError.keyring(.corrupt) }

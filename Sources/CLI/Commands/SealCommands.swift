@@ -5,10 +5,10 @@ import Store
 struct SealCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "seal",
-        abstract: "Make the agent forget its keys: its mounts open no value until unseal.",
+        abstract: "Make the agent and the server forget their keys: no value is opened until unseal.",
         discussion: """
             Names stay listed, and opening a value fails with ENOKEY. A file that is open stays readable until it is \
-            closed; secretfs agent --stop ends those too. Commands that have the root key go on working.
+            closed; secretfs agent --stop ends those too. The server answers 503. Commands that have the root key go on working.
             Example:
               secretfs seal
             """)
@@ -16,20 +16,26 @@ struct SealCommand: ParsableCommand {
 
     func run() throws {
         let directory = try state.directory
-        guard try AgentClient(state: directory).seal() else {
-            return Output.line("No agent runs for \(directory.path).")
+        var failure: (any Error)?
+        // One that cannot be reached is no reason to leave the other its keys.
+        for who in KeyHolding.allCases {
+            do {
+                let isSealed = try AgentClient(state: directory, of: who).seal()
+                if isSealed { Output.line("Sealed the \(who).") }
+                if !isSealed, who == .agent { Output.line("No agent runs for \(directory.path).") }
+            } catch { failure = failure ?? error }
         }
-        Output.line("Sealed the agent.")
+        if let failure { throw failure }
     }
 }
 
 struct UnsealCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "unseal",
-        abstract: "Give the agent that runs its keys again.",
+        abstract: "Give the agent and the server that run their keys again.",
         discussion: """
-            Also for an agent that was not told of a new data key. Without an agent there is nothing to unseal: \
-            mount, run and agent start one with its keys.
+            Also where one was not told of a new data key. Where neither runs there is nothing to unseal: mount, run \
+            and agent start an agent with its keys, serve a server.
             Example:
               secretfs unseal
             """)
@@ -37,11 +43,14 @@ struct UnsealCommand: ParsableCommand {
 
     func run() throws {
         let directory = try state.directory
-        let client = AgentClient(state: directory)
-        guard try client.status() != nil else { throw noAgent(directory) }
+        // Before a passphrase is asked for.
+        let running = try KeyHolding.allCases.filter { try AgentSocket.connect(directory, to: $0) != nil }
+        guard !running.isEmpty else { throw noAgent(directory) }
         let unlocked = try state.unlock()
-        guard try client.unseal(unlocked.root.key) else { throw noAgent(directory) }
-        Output.line("Unsealed the agent.")
+        for who in running {
+            guard try AgentClient(state: directory, of: who).unseal(unlocked.root.key) else { continue }
+            Output.line("Unsealed the \(who).")
+        }
     }
 
     private func noAgent(_ directory: StateDirectory) -> Failure {

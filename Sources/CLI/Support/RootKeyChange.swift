@@ -1,7 +1,7 @@
 import Console
 import Store
 
-/// Changes the root key of a store, and tells the agent.
+/// Changes the root key of a store, and tells its agent and its server.
 struct RootKeyChange {
     /// How the store is opened now.
     let current: StateOptions
@@ -50,8 +50,10 @@ struct RootKeyChange {
     }
 
     private func rotation(_ store: SecretStore) throws -> KeyRotation {
-        let client = AgentClient(state: try current.directory)
-        return try KeyRotation(store) { keyring, root in try client.expect(keyring, root) }
+        let directory = try current.directory
+        return try KeyRotation(store) { keyring, root in
+            try AgentClient.expectEverywhere(directory, keyring, root)
+        }
     }
 
     private static let overtaken = Failure(

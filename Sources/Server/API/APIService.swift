@@ -13,7 +13,7 @@ final class APIService: Sendable {
     let provider: InternalProvider
     let metrics: Metrics
     let denials: RequestDenials
-    private let state: StateDirectory
+    private let agent: AgentLine
     private let log: Logger
 
     /// How long an answer waits until mounts show its change, in seconds.
@@ -21,7 +21,7 @@ final class APIService: Sendable {
 
     init(_ store: SecretStore, _ state: StateDirectory, _ metrics: Metrics, _ log: Logger) throws {
         self.store = store
-        self.state = state
+        agent = AgentLine(state)
         self.metrics = metrics
         self.log = log
         identities = Identities(store)
@@ -41,7 +41,7 @@ final class APIService: Sendable {
     private func show(_ call: Call) {
         guard let revision = store.commits.newest else { return }
         do {
-            try AgentClient(state: state).waitUntilShown(revision, seconds: Self.patience)
+            try agent.waitUntilShown(revision, seconds: Self.patience)
         } catch {
             log.warning(
                 "a change is made, and the agent has not said that its mounts show it",

@@ -8,9 +8,15 @@ struct Call: Sendable {
     /// What stands in the path in the places of the names between braces.
     let captures: [String]
     let query: [String: String]
-    let body: JSONObject?
+    private(set) var body: JSONObject?
     let mark: RequestMark
     let route: String
+
+    func with(_ body: JSONObject) -> Call {
+        var call = self
+        call.body = body
+        return call
+    }
 
     /// Who asks, where the route asks for that.
     func principal() throws(APIError) -> Principal {

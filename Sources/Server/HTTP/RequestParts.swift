@@ -1,4 +1,5 @@
 import Console
+import HTTPTypes
 import Hummingbird
 import Logging
 import Secrets
@@ -12,6 +13,14 @@ struct RequestParts: Sendable {
     let bodies: RequestBodyReader
     let metrics: Metrics
 
+    /// - Returns: nil if nobody vouches for who asks.
+    func caller(_ fields: HTTPFields) throws -> Principal? {
+        for authenticator in authenticators {
+            if let principal = try authenticator.principal(fields) { return principal }
+        }
+        return nil
+    }
+
     /// Records that somebody came without a valid key. Without any, it was no decision about anybody.
     func refuse(_ route: Route, _ mark: RequestMark, hasCredentials: Bool) async throws {
         guard hasCredentials else { return }
@@ -20,7 +29,7 @@ struct RequestParts: Sendable {
         let call = Call(
             caller: nil, captures: [], query: [:], body: nil, mark: mark,
             route: "\(route.method.rawValue) \(route.path): not a valid key")
-        try await work.run { service.denials.note(call, nil) }
+        try await work.run(.changing) { service.denials.note(call, nil) }
     }
 
     /// For whoever runs the server: what the client is not told.

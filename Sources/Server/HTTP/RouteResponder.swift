@@ -11,18 +11,13 @@ struct RouteResponder: HTTPResponder {
     func respond(to request: Request, context: APIContext) async throws -> Response {
         context.coreContext.endpointPath.value = route.path
         do {
+            guard route.takesBody else { return response(try await carryOut(request, context)) }
             // Before the body is read: what strangers send is not kept.
-            let caller = try await caller(request, context)
-            let query = try query(request)
-            let captures = try RequestText.captures(of: route.path, context)
-            @Sendable func call(_ body: JSONObject?) -> Call {
-                Call(
-                    caller: caller, captures: captures, query: query, body: body, mark: context.mark,
-                    route: "\(route.method.rawValue) \(route.path)")
-            }
-            guard route.takesBody else { return response(try await carryOut(call(nil))) }
+            let call = try call(try await caller(request, context), request, context)
+            let handler = route.handler
             return try await parts.bodies.withBody(of: request) { body in
-                response(try await carryOut(call(body)))
+                let whole = call.with(body)
+                return response(try await parts.work.run(.changing) { try handler(whole) })
             }
         } catch let error as APIError {
             throw error
@@ -33,24 +28,37 @@ struct RouteResponder: HTTPResponder {
         }
     }
 
-    private func carryOut(_ call: Call) async throws -> Answer {
-        let handler = route.handler
-        return try await parts.work.run { try handler(call) }
+    /// Without a body there is nothing to wait for between who asks and what for: one thread does both.
+    private func carryOut(_ request: Request, _ context: APIContext) async throws -> Answer {
+        let kind: StoreWork.Kind = route.method == .get ? .reading : .changing
+        let answer = try await parts.work.run(kind) { () -> Answer? in
+            let caller = route.access == .known ? try parts.caller(request.headers) : nil
+            guard caller != nil || route.access != .known else { return nil }
+            return try route.handler(try call(caller, request, context))
+        }
+        if let answer { return answer }
+        throw try await refusal(request.headers, context)
+    }
+
+    private func call(
+        _ caller: Principal?, _ request: Request, _ context: APIContext
+    ) throws(APIError) -> Call {
+        Call(
+            caller: caller, captures: try RequestText.captures(of: route.path, context), query: try query(request), body: nil,
+            mark: context.mark, route: "\(route.method.rawValue) \(route.path)")
     }
 
     private func caller(_ request: Request, _ context: APIContext) async throws -> Principal? {
         guard route.access == .known else { return nil }
         let fields = request.headers
-        let authenticators = parts.authenticators
-        let found = try await parts.work.run {
-            for authenticator in authenticators {
-                if let principal = try authenticator.principal(fields) { return principal as Principal? }
-            }
-            return nil
-        }
+        let found = try await parts.work.run(.reading) { [parts] in try parts.caller(fields) }
         if let found { return found }
+        throw try await refusal(fields, context)
+    }
+
+    private func refusal(_ fields: HTTPFields, _ context: APIContext) async throws -> APIError {
         try await parts.refuse(route, context.mark, hasCredentials: fields[.authorization] != nil)
-        throw APIError.notAuthenticated
+        return .notAuthenticated
     }
 
     /// - Throws: for a parameter that is not known.

@@ -61,7 +61,7 @@ struct NodeFeed {
         let store = session.parts.store
         let view: AlgorithmView
         do {
-            view = try await session.parts.work.run { try store.view(of: name) }
+            view = try await session.parts.work.run(.reading) { try store.view(of: name) }
         } catch StoreError.algorithmMissing {
             return try await withdraw(name, outbound)
         } catch {
@@ -96,7 +96,7 @@ struct NodeFeed {
             try await record(new, of: name)
             for entry in new {
                 let version = HeldVersion(entry)
-                let sealed = try await session.parts.work.run { try Self.seal(entry, by: sealer) }
+                let sealed = try await session.parts.work.run(.reading) { try Self.seal(entry, by: sealer) }
                 guard let sealed else {
                     missing.insert(version)
                     continue
@@ -120,7 +120,7 @@ struct NodeFeed {
                 .nodeSend, by: actor, home: .algorithm(name), secret: entry.name, id: entry.secret,
                 version: entry.version)
         }
-        try await session.parts.work.run { try store.trail.record(events) }
+        try await session.parts.work.run(.changing) { try store.trail.record(events) }
     }
 
     /// - Returns: nil if the value does not open.
@@ -137,7 +137,7 @@ struct NodeFeed {
     private mutating func deny(_ name: AlgorithmName, _ outbound: FrameWriter) async throws {
         let (store, actor) = (session.parts.store, session.actor)
         let event = AuditEvent(.nodeFollow, .denied, by: actor, home: .algorithm(name))
-        try await session.parts.work.run { try store.trail.record([event]) }
+        try await session.parts.work.run(.changing) { try store.trail.record([event]) }
         followed[name] = Followed(held: [], isDenied: true)
         try await session.write(.gone(name, isDenied: true), outbound)
     }

@@ -175,7 +175,7 @@ final class NodeSession: Sendable {
     func current() async throws -> Node {
         let (store, name) = (parts.store, name)
         let node: Node
-        do { node = try await parts.work.run { try store.node(name) } } catch StoreError.nodeMissing {
+        do { node = try await parts.work.run(.reading) { try store.node(name) } } catch StoreError.nodeMissing {
             throw Ending.revoked
         }
         guard node.id == id, !node.isRevoked, node.certificates.contains(mark) else { throw Ending.revoked }
@@ -187,7 +187,7 @@ final class NodeSession: Sendable {
         let parts = parts
         let certificate: [UInt8]
         do {
-            certificate = try await parts.work.run {
+            certificate = try await parts.work.run(.changing) {
                 let certificate = try OwnAuthority.issue(
                     from: parts.store, for: request, of: node.name, holding: parts.certificateSeconds)
                 try parts.store.addCertificate(Array(SHA256.hash(data: certificate)), to: node.name)

@@ -90,7 +90,7 @@ struct PageResponder: HTTPResponder {
             caller: visit.principal, captures: [], query: [:], body: nil, mark: visit.mark,
             route: "\(name): \(why)")
         let service = site.parts.service
-        try await site.parts.work.run { service.deny(call, nil) }
+        try await site.parts.work.run(.changing) { service.deny(call, nil) }
         throw APIError(
             .forbidden, .notAuthorized, "the form was sent \(why); open its page again and send it from there"
         )

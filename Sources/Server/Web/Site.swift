@@ -75,7 +75,7 @@ struct Site: Sendable {
         let work = parts.work
         // A form may have a value in it, each byte of it escaped.
         return PageRoute(method, path, .signedIn, maximumBody: ConnectionLimits.bodyBytes) { call in
-            try await work.run { try handler(call) }
+            try await work.run(method == .get ? .reading : .changing) { try handler(call) }
         }
     }
 
@@ -85,7 +85,9 @@ struct Site: Sendable {
     func signedIn(_ id: String?) async throws -> (session: Sessions.Session, principal: Principal)? {
         guard let id, let session = sessions.find(id) else { return nil }
         let store = service.store
-        let found = try await parts.work.run { try store.principal(of: session.user, stamped: session.stamp) }
+        let found = try await parts.work.run(.reading) {
+            try store.principal(of: session.user, stamped: session.stamp)
+        }
         guard let found else {
             sessions.end(id)
             return nil

@@ -3,9 +3,9 @@ package import Secrets
 /// Who somebody is. Asked for each request, from the records as they are at that moment: two of them for a key, one for a
 /// session. Nil says no and never why; `StoreError` says that it cannot be told.
 ///
-/// Nothing is remembered, so nothing can be stale: a key takes 18 µs. Threads that share a store wait for its one
-/// connection (together they get 13,000 to 29,000 answers a second, where one alone gets 57,000), so who answers many
-/// requests at once has a store for each thread.
+/// Nothing is remembered, so nothing can be stale: a key takes 18 µs. Threads that share a store's one connection wait
+/// for it (together they get 13,000 to 29,000 answers a second, where one alone gets 57,000), so who answers many
+/// requests at once has a connection for each thread (`Storage.allowReaders`).
 extension SecretStore {
     /// The user whose key `text` is.
     ///

@@ -12,6 +12,7 @@ package final class AuditLog: Sendable {
     let folder: AuditFolder
     let key: AuditKey
     private let state: Mutex<State>
+    private let durably = SharedTurn<[AuditEvent], Result<Void, AuditError>>(atMost: 64)
 
     struct State: ~Copyable {
         let mac: AuditMAC
@@ -79,10 +80,30 @@ package final class AuditLog: Sendable {
     /// Writes all of `events`, or none; they also survive a power cut when this returns, if `isDurable`.
     package func write(_ events: [AuditEvent], isDurable: Bool) throws(AuditError) {
         guard !events.isEmpty else { return }
-        let file = try withFile { file, state throws(AuditError) in
-            try state.append(events, to: file)
+        guard isDurable else {
+            _ = try append(events)
+            return
         }
-        if isDurable { try file.sync() }
+        // Threads that come at the same time share a write and an fsync.
+        try durably.take(events) { requests in
+            let all = writtenDurably(Array(requests.joined()))
+            if case .failure(let error) = all, requests.count > 1, !error.isLoss {
+                // What one of them brought about must not be the others' failure.
+                return requests.map(writtenDurably)
+            }
+            return requests.map { _ in all }
+        }.get()
+    }
+
+    private func writtenDurably(_ events: [AuditEvent]) -> Result<Void, AuditError> {
+        Result { () throws(AuditError) in
+            let file = try append(events)
+            try file.sync()
+        }
+    }
+
+    private func append(_ events: [AuditEvent]) throws(AuditError) -> AuditFile {
+        try withFile { file, state throws(AuditError) in try state.append(events, to: file) }
     }
 
     /// Writes `event`, if that takes no more than a write to a file that nobody else writes to now.
@@ -177,84 +198,4 @@ extension AuditLog: AuditTrail {
         try write([event], isDurable: true)
         return true
     }
-}
-
-extension AuditLog.State {
-    /// The file that was kept, or the one of the name `path`; nil if that is not the one in which `tail` is.
-    mutating func takeFile(_ path: String, of tail: AuditTail) throws(AuditError) -> KeptAuditFile? {
-        if let kept = kept.take() { return kept }
-        return try KeptAuditFile(path, of: tail)
-    }
-
-    /// Appends to `file`, at whose end the tail is.
-    mutating func append(_ events: [AuditEvent], to file: borrowing AuditFile) throws(AuditError) {
-        try append(events, to: file, isFresh: false, head: [])
-    }
-
-    /// - Parameters:
-    ///   - isFresh: the first line tells what it follows.
-    ///   - head: written before the lines.
-    private mutating func append(
-        _ events: [AuditEvent], to file: borrowing AuditFile, isFresh: Bool, head: [UInt8]
-    ) throws(AuditError) {
-        let status = try file.status()
-        let tail = AuditTail(status, end: Int(status.st_size), link: known)
-        try append(events, to: file, behind: tail, isFresh: isFresh, head: head)
-    }
-
-    /// As above, to the end that `place` tells.
-    mutating func append(
-        _ events: [AuditEvent], to file: borrowing AuditFile, behind place: AuditTail, isFresh: Bool = false,
-        head: [UInt8] = []
-    ) throws(AuditError) {
-        var (place, lines) = (place, AuditLineWriter(head))
-        place.link = known
-        let now = Timestamp.now()
-        for (index, event) in events.enumerated() {
-            do {
-                try lines.append(event, at: now, following: &place.link, isFresh: isFresh && index == 0, mac)
-            } catch { throw .unavailable(path: file.path, reason: error.description) }
-        }
-        try file.append(lines.bytes, at: place.end)
-        place.end += lines.bytes.count
-        known = place.link
-        tail = place
-    }
-
-    /// Makes `tail` the end of `file`: reads what others appended, mends what a crash left, and says what is lost.
-    ///
-    /// - Throws: `.lost`, after a line that says so was written, if it was lost while this process looked on.
-    mutating func catchUp(with file: borrowing AuditFile) throws(AuditError) {
-        let status = try file.status()
-        let count = Int(status.st_size)
-        let knewIt = tail != nil
-        let ending: AuditEnding
-        if let tail, tail.isOf(status), count >= tail.end {
-            if count == tail.end { return }
-            ending = try AuditEnding(after: tail, in: file, count: count, mac)
-        } else {
-            ending = try AuditEnding(of: file, count: count, mac)
-        }
-        let newline: [UInt8] = ending.isOpen ? [UInt8(ascii: "\n")] : []
-        guard let link = ending.link, link.sequence > known.sequence || link == known else {
-            let event = AuditEvent(
-                .logLost, by: .thisProcess,
-                detail: "the file ends at \(ending.link?.sequence ?? 0), not at \(known.sequence)")
-            try append([event], to: file, isFresh: true, head: newline)
-            try file.sync()
-            if knewIt { throw .lost(path: file.path) }
-            return
-        }
-        known = link
-        tail = try AuditTail(file, end: count, link: link)
-        if ending.surplus > 0 {
-            let event = AuditEvent(.logMend, by: .thisProcess, detail: Self.mendDetail(ending.surplus))
-            try append([event], to: file, isFresh: true, head: newline)
-        } else if ending.isOpen {
-            try file.append(newline, at: count)
-            tail = try AuditTail(file, end: count + 1, link: link)
-        }
-    }
-
-    static func mendDetail(_ surplus: Int) -> String { "\(surplus) bytes before this line are no line" }
 }

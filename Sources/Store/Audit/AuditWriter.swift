@@ -183,7 +183,8 @@ package final class AuditWriter: AuditTrail {
 }
 
 extension AuditError {
-    fileprivate var isLoss: Bool {
+    /// Said once, to who noticed it.
+    var isLoss: Bool {
         if case .lost = self { true } else { false }
     }
 }

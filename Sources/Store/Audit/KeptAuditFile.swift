@@ -34,3 +34,11 @@ struct KeptAuditFile: ~Copyable {
         return unsafe linux_file_place(directory, name, &place) == 0 ? place : nil
     }
 }
+
+extension AuditLog.State {
+    /// The file that was kept, or the one of the name `path`; nil if that is not the one in which `tail` is.
+    mutating func takeFile(_ path: String, of tail: AuditTail) throws(AuditError) -> KeptAuditFile? {
+        if let kept = kept.take() { return kept }
+        return try KeptAuditFile(path, of: tail)
+    }
+}

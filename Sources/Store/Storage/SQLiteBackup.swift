@@ -59,8 +59,11 @@ extension SQLiteStorage {
         }
     }
 
-    /// Ends the connection, and with the last one the log. Nothing can be asked of it after that.
-    package func close() throws(StorageError) { try connection.close() }
+    /// Ends its connections, and with the last one of all the log. Nothing can be asked of it after that.
+    package func close() throws(StorageError) {
+        try readers.close()
+        try connection.close()
+    }
 }
 
 extension SQLiteConnection {

@@ -26,6 +26,15 @@ struct SQLiteConnection: Sendable {
         }
     }
 
+    /// As above, for reading only. What it remembers of the file is small: there are several of it.
+    init(reading path: String) throws(StorageError) {
+        try self.init(path) { database in
+            try Self.checkFormat(database, path)
+            try Self.applySettings(database, path)
+            try database.execute(sql: "PRAGMA query_only = ON; PRAGMA cache_size = -1024")
+        }
+    }
+
     init(
         _ path: String, patience: Double = SQLiteConnection.patience,
         setUp: @escaping @Sendable (Database) throws -> Void

@@ -3,11 +3,14 @@ import GRDB
 
 /// The embedded engine: SQLite through GRDB, one file `store.db` in a state directory.
 ///
-/// Several engines, in one process or in many, may work on one store. Each has one connection; its calls take
-/// turns. While it is open, its files must not be moved, replaced or restored from a copy.
+/// Several engines, in one process or in many, may work on one store. Each has one connection, whose calls take turns,
+/// and where it is asked for some more that only read. While it is open, its files must not be moved, replaced or
+/// restored from a copy.
 package final class SQLiteStorage: Storage {
     private let file: StoreFile
     let connection: SQLiteConnection
+    let readers: SQLiteReaders
+    private let commits: SQLiteCommits
 
     package var engineDescription: String {
         let number = Database.sqliteLibVersionNumber
@@ -43,12 +46,23 @@ package final class SQLiteStorage: Storage {
     private init(_ file: StoreFile, _ connection: SQLiteConnection) {
         self.file = file
         self.connection = connection
+        readers = SQLiteReaders(path: connection.path)
+        commits = SQLiteCommits(connection)
+    }
+
+    package func allowReaders(_ count: Int) { readers.allow(count) }
+
+    /// Calls `body` in a read transaction, on a connection that nobody uses now if there is one.
+    private func reading<T>(_ body: (Database) throws -> T) throws(StorageError) -> T {
+        let read = try readers.lend { reader throws(StorageError) in try reader.read(body) }
+        if let read { return read }
+        return try connection.read(body)
     }
 
     /// Only the newest revision is kept.
     package func read(_ selections: [Selection], at revision: Revision?) throws(StorageError) -> Snapshot {
         let path = connection.path
-        return try connection.read { database in
+        return try reading { database in
             let newest = Revision(try StoreState(database, path: path).revision)
             if let revision, revision != newest {
                 throw revision < newest ? StorageError.revisionGone : .futureRevision
@@ -81,7 +95,7 @@ package final class SQLiteStorage: Storage {
     }
 
     package func count(of prefix: RecordKey) throws(StorageError) -> Int {
-        try connection.read { database in
+        try reading { database in
             let statement = try database.cachedStatement(
                 sql: "SELECT count(*) FROM record WHERE key >= ? AND key < ?")
             return try Int.fetchOne(statement, arguments: [prefix.blob, prefix.blobAfterPrefix]) ?? 0
@@ -90,7 +104,7 @@ package final class SQLiteStorage: Storage {
 
     package func keys(of prefix: RecordKey, limit: Int) throws(StorageError) -> [RecordKey] {
         let path = connection.path
-        return try connection.read { database in
+        return try reading { database in
             // The index of keys alone answers this.
             let statement = try database.cachedStatement(
                 sql: "SELECT key FROM record WHERE key >= ? AND key < ? ORDER BY key LIMIT ?")
@@ -104,12 +118,7 @@ package final class SQLiteStorage: Storage {
 
     @discardableResult
     package func commit(_ transaction: Transaction) throws(StorageError) -> Revision {
-        let path = connection.path
-        // Immediate: conditions are checked under the write lock, so that what was checked still holds.
-        return try connection.transact(.immediate) { database in
-            var commit = try SQLiteCommit(database, path: path)
-            return try commit.make(transaction)
-        }
+        try commits.make(transaction)
     }
 
     package func replace(
@@ -124,7 +133,7 @@ package final class SQLiteStorage: Storage {
 
     package func changes(since revision: Revision) throws(StorageError) -> Changes {
         let path = connection.path
-        return try connection.read { database in
+        return try reading { database in
             let state = try StoreState(database, path: path)
             guard let since = revision.number, since <= state.revision else {
                 throw StorageError.futureRevision

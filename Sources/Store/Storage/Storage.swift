@@ -9,6 +9,9 @@ package protocol Storage: Sendable {
     /// A line for `secretfs status`, for example `SQLite 3.40.1, /var/lib/secretfs/store.db`.
     var engineDescription: String { get }
 
+    /// So many threads will read at once. An engine whose readers do not hinder each other has nothing to do.
+    func allowReaders(_ count: Int)
+
     /// What the selections hold, all of it at one revision. Records come in the order of the selections,
     /// and by key within a prefix.
     ///
@@ -117,6 +120,10 @@ package struct RecordKey: Hashable, Comparable, Sendable, CustomStringConvertibl
     package static func < (left: Self, right: Self) -> Bool {
         left.text.compareBytes(to: right.text) < 0
     }
+}
+
+extension Storage {
+    package func allowReaders(_ count: Int) {}
 }
 
 extension String {

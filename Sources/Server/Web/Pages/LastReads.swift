@@ -58,7 +58,7 @@ final class LastReads: Sendable {
         guard isDue else { return }
         Task {
             // A log that cannot be read now is looked at the next time.
-            try? await work.run { try self.read() }
+            try? await work.run(.reading) { try self.read() }
             state.withLock { state in
                 state.isReading = false
                 state.next = ContinuousClock.now + Self.pause

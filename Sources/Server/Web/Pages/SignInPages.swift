@@ -35,7 +35,7 @@ struct SignInPages: Sendable {
         let account = name?.text ?? "-"
         if let seconds = site.throttle.take(account: account, address: call.call.mark.address) {
             let service = site.service
-            try await site.parts.work.run { service.deny(call.call, nil) }
+            try await site.parts.work.run(.changing) { service.deny(call.call, nil) }
             var answer = refused(
                 call, next, typed: name?.text ?? "", .tooManyRequests,
                 "Too many tries: wait \(seconds) second\(seconds == 1 ? "" : "s") before the next one")

@@ -1,12 +1,11 @@
 import CLinux
-import Console
 import Glibc
-import Logging
+package import Logging
 
 /// Accepts connections on a socket until it is shut down.
-enum AcceptLoop {
+package enum AcceptLoop {
     /// - Parameter take: must not block: the next connection waits for it.
-    static func run(_ socket: OwnedDescriptor, _ log: Logger, _ take: (OwnedDescriptor) -> Void) {
+    package static func run(_ socket: OwnedDescriptor, _ log: Logger, _ take: (OwnedDescriptor) -> Void) {
         while true {
             let accepted = linux_accept(socket.raw)
             guard accepted < 0 else {
