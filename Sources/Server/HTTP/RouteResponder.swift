@@ -44,7 +44,8 @@ struct RouteResponder: HTTPResponder {
         _ caller: Principal?, _ request: Request, _ context: APIContext
     ) throws(APIError) -> Call {
         Call(
-            caller: caller, captures: try RequestText.captures(of: route.path, context), query: try query(request), body: nil,
+            caller: caller, captures: try RequestText.captures(of: route.path, context),
+            query: try query(request), body: nil,
             mark: context.mark, route: "\(route.method.rawValue) \(route.path)")
     }
 

@@ -175,7 +175,8 @@ final class NodeSession: Sendable {
     func current() async throws -> Node {
         let (store, name) = (parts.store, name)
         let node: Node
-        do { node = try await parts.work.run(.reading) { try store.node(name) } } catch StoreError.nodeMissing {
+        do { node = try await parts.work.run(.reading) { try store.node(name) } } catch StoreError.nodeMissing
+        {
             throw Ending.revoked
         }
         guard node.id == id, !node.isRevoked, node.certificates.contains(mark) else { throw Ending.revoked }
