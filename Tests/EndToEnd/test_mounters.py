@@ -457,11 +457,13 @@ def test_an_agent_without_privileges_serves_listed_users_too(world, service_fold
 # > too many requests for five seconds, or an agent that is stopped, 75 — docs/CLI.md#listed-users
 def test_a_command_of_a_listed_user_does_not_wait_for_a_stopped_agent(world):
     world.allow(world.alice)
-    os.kill(world.root.agent, signal.SIGSTOP)
+    agent = world.root.agent
+    point = str(world.alice.point())
+    os.kill(agent, signal.SIGSTOP)
     try:
         start = time.monotonic()
-        assert "it is stopped" in world.alice.refused("mount", NAME, str(world.alice.point()), status=75)
+        assert "it is stopped" in world.alice.refused("mount", NAME, point, status=75)
         assert time.monotonic() - start < 20
     finally:
-        os.kill(world.root.agent, signal.SIGCONT)
+        os.kill(agent, signal.SIGCONT)
     assert world.alice.reads(world.alice.mount() / "KEY") == world.values["KEY"]
