@@ -32,7 +32,7 @@ struct AuditLineWriter {
         _ key: AuditMAC
     ) throws(SealError) {
         let previous = link
-        // One by one into an array, a line takes three times as long: each append asks whether the array is shared.
+        // Not byte by byte into an array, which asks with each append whether it is shared.
         link = try bytes.append(addingCapacity: Self.maximumLine, following: previous) {
             line, next throws(SealError) in
             line.literal("{\"seq\":")
