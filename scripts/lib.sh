@@ -40,11 +40,16 @@ need_python() {
   .build-python/bin/pip install --quiet --retries 10 --disable-pip-version-check "$@"
 }
 
-# All programs, optimised, in .build/release. The shim is built apart: it has no standard library to link.
-build_release() {
+# What one machine needs, optimised, in .build/release. The shim is built apart: it has no standard library to link.
+build_commands() {
   say "building (release)"
   swift build -c release --static-swift-stdlib --product secretfs
+  swift build -c release --product secretfs-env
+}
+
+# All programs; the server and the nodes' take most of the time.
+build_release() {
+  build_commands
   swift build -c release --static-swift-stdlib --product secretfs-server
   swift build -c release --static-swift-stdlib --product secretfs-node
-  swift build -c release --product secretfs-env
 }
