@@ -43,6 +43,8 @@ package struct NameError: Error, Equatable, CustomStringConvertible {
         case apiKey = "id of an API key"
         case label = "label"
         case node = "node name"
+        case provider = "provider name"
+        case reference = "reference to a provider"
     }
     package let kind: Kind
     package let reason: String

@@ -1,0 +1,42 @@
+/// One setting of a provider's configuration.
+package struct ProviderSetting: Sendable {
+    /// As in commands, the API and forms: `vault_addr`.
+    package let name: String
+    /// What it is, for `--help` and forms: a few words.
+    package let about: String
+    package let isRequired: Bool
+    /// A credential. All settings are sealed; those of others are shown to administrators.
+    package let isSecret: Bool
+
+    package init(_ name: String, _ about: String, isRequired: Bool = false, isSecret: Bool = false) {
+        self.name = name
+        self.about = about
+        self.isRequired = isRequired
+        self.isSecret = isSecret
+    }
+}
+
+/// A provider's configuration: a value for some of its kind's settings. All are kept like values of secrets, for they may be
+/// credentials.
+package struct ProviderConfiguration: Sendable {
+    package static let maximumCount = 65_536
+    /// By the setting's name.
+    package private(set) var values: [String: SecretValue]
+
+    package init(_ values: [String: SecretValue] = [:]) { self.values = values }
+
+    package subscript(_ name: String) -> SecretValue? {
+        get { values[name] }
+        set { values[name] = newValue }
+    }
+
+    /// A setting that is no credential, as text; nil if it is not there or no UTF-8.
+    package func text(_ name: String) -> String? {
+        guard let value = values[name] else { return nil }
+        return value.withBytes { bytes in
+            unsafe bytes.withUnsafeBytes { buffer in
+                unsafe String(validating: buffer, as: UTF8.self)
+            }
+        }
+    }
+}
