@@ -38,8 +38,8 @@ struct Nearness: ~Copyable {
     private static let longestPatience: UInt64 = 1_024_000_000
     /// Hosts look out for work that long before a processor sleeps (halt_poll_ns of KVM: 200 µs).
     private static let settling: UInt32 = 300
-    /// A worker that was near for less than this was not near at all.
-    private static let lasting: UInt64 = 3_000_000
+    /// Near for less than this, it has not made up for what coming near cost: some 15 opens, at 20 µs each.
+    private static let lasting: UInt64 = 500_000
     /// How long a thread that nobody asks anything stays where it is, in milliseconds: other work may have come to that
     /// processor.
     static let pinned: Int32 = 2
