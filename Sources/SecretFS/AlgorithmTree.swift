@@ -46,6 +46,7 @@ package final class AlgorithmTree: FileTree {
         state = Mutex(TreeState(view))
     }
 
+    package var view: AlgorithmView { state.withLock { $0.view } }
     package var generation: UInt64 { state.withLock { $0.view.generation } }
     /// Whether a change of `secret` may change what this tree shows.
     package func dependsOn(_ secret: SharedSecret) -> Bool {

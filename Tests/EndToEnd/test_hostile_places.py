@@ -184,8 +184,9 @@ def test_open_directories_do_not_keep_the_records_of_their_generations(store):
                 kept.callback(os.close, os.open(mount / name, os.O_PATH))
             store.update("A", b"%d" % number)
             time.sleep(0.02)
-        # 25 generations of 4 MB would be 100 MB; some are kept for opens that a change overtook.
-        assert resident() - before < 40_000, (before, resident())
+        # 25 generations of 4 MB would be 100 MB. Of those that are kept for opens that a change overtook, what did not
+        # change is there once; reading a generation takes some more.
+        assert resident() - before < 30_000, (before, resident())
 
 
 def test_no_root_key_is_made_where_it_would_be_refused_afterwards(store):

@@ -80,7 +80,7 @@ final class NodeViews: ViewSource {
         if let held { send(.follow(name, held: held)) }
     }
 
-    func view(of name: AlgorithmName) throws(StoreError) -> AlgorithmView {
+    func view(of name: AlgorithmName, after before: AlgorithmView?) throws(StoreError) -> AlgorithmView {
         let (answer, server, reason, stale) = state.withLock { state in
             (
                 state.isRevoked

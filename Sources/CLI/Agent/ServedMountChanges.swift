@@ -56,9 +56,12 @@ extension ServedMounts {
         state.withLock { state in (state.byAlgorithm[name] ?? []).compactMap { state.mounts[$0] } }
     }
 
+    /// What the mounts of `name` show; nil if it has none.
+    func shown(of name: AlgorithmName) -> AlgorithmView? { mounts(of: name).first?.tree.view }
+
     private func currentView(of name: AlgorithmName) throws(StoreError) -> AlgorithmView {
         do {
-            return try source.view(of: name)
+            return try source.view(of: name, after: shown(of: name))
         } catch .algorithmMissing {
             // Deleted: its mounts stay, and show that nothing is left.
             return try source.emptyView(of: name)

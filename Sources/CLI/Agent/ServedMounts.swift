@@ -81,7 +81,7 @@ final class ServedMounts: Sendable {
             throw Failure(.badInput, "mode 0\(String(request.fileMode, radix: 8)) is not some of 0444")
         }
         try source.prepare(name)
-        let view = try source.view(of: name)
+        let view = try source.view(of: name, after: shown(of: name))
         if let user, !ListedUsers.allow(user, view.mounters) { throw NotListed() }
         let log = log
         let seldom = Seldom()

@@ -8,8 +8,9 @@ protocol ViewSource: Sendable {
 
     /// What `name` shows now. Never waits for a network.
     ///
+    /// - Parameter before: what its mounts have shown, nil if it has none.
     /// - Throws: `.algorithmMissing` if there is none; then its mounts show nothing.
-    func view(of name: AlgorithmName) throws(StoreError) -> AlgorithmView
+    func view(of name: AlgorithmName, after before: AlgorithmView?) throws(StoreError) -> AlgorithmView
 
     /// What is shown of an algorithm that is gone.
     func emptyView(of name: AlgorithmName) throws(StoreError) -> AlgorithmView
@@ -28,7 +29,9 @@ struct StoreViews: ViewSource {
     let store: SecretStore
 
     func prepare(_ name: AlgorithmName) {}
-    func view(of name: AlgorithmName) throws(StoreError) -> AlgorithmView { try store.view(of: name) }
+    func view(of name: AlgorithmName, after before: AlgorithmView?) throws(StoreError) -> AlgorithmView {
+        try store.view(of: name, after: before)
+    }
     func emptyView(of name: AlgorithmName) throws(StoreError) -> AlgorithmView {
         let generation = SecretStore.generation(of: try store.revision())
         return AlgorithmView(generation: generation, modified: .now(), entries: [])

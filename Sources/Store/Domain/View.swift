@@ -7,9 +7,12 @@ extension SecretStore {
     /// A secret whose own record does not open is an entry that opens nothing, and hides others of its name. Nothing in
     /// it depends on what `name` does not see, but that the generation counts all commits.
     ///
-    /// - Parameter moment: which validities have begun and ended.
+    /// - Parameters:
+    ///   - moment: which validities have begun and ended.
+    ///   - before: what was shown before. Sealed records that are the same since are kept once for both views, since
+    ///     what was opened and what an open may still ask for keeps the views before.
     package func view(
-        of name: AlgorithmName, at moment: Timestamp = .now()
+        of name: AlgorithmName, at moment: Timestamp = .now(), after before: AlgorithmView? = nil
     ) throws(StoreError) -> AlgorithmView {
         // Between the reads an update may delete a version that the first one named. Then all is read again; a
         // value's record never changes once it is there, so what is found belongs together.
@@ -24,11 +27,13 @@ extension SecretStore {
             let isOpenable = (shown.map(\.found.record) + values.values).allSatisfy { keys.has(keyOf: $0) }
             // A record of a key that was made after we looked; what is damaged stays an error of its own file.
             if !isOpenable, try renewKeys() { throw .storage(.conflict(Keys.keyring)) }
+            let former = before?.records ?? [:]
             let entries =
                 shown.map { home, found in
-                    entry(
-                        found, values[Self.valueKey(of: found.value, in: home)], keys, algorithm.value.callers
-                    )
+                    let value = values[Self.valueKey(of: found.value, in: home)]
+                    let sealed = StoredEntry(
+                        keys: keys, name: found.value.name, metadata: found.record, value: value)
+                    return entry(found.value, former.sharing(sealed), algorithm.value.callers)
                 } + first.filter { $0.found == nil }.map { unreadable($0.name, in: algorithm.value) }
             let limits = timed.flatMap(\.value.validity.limits)
             let modified =
@@ -85,21 +90,33 @@ extension SecretStore {
             isUnreadable: true)
     }
 
-    private func entry(
-        _ secret: Found<Secret>, _ value: StoredRecord?, _ keys: OpenKeys, _ algorithmRule: CallerRule
-    ) -> Entry {
-        let current = secret.value.current
+    private func entry(_ secret: Secret, _ sealed: StoredEntry, _ algorithmRule: CallerRule) -> Entry {
+        let current = secret.current
         var details = Hasher()
-        details.combine(secret.value.displayName.text)
-        details.combine(secret.value.about.text)
-        details.combine(secret.value.provider.text)
+        details.combine(secret.displayName.text)
+        details.combine(secret.about.text)
+        details.combine(secret.provider.text)
         return Entry(
-            name: secret.value.name, secret: secret.value.id, version: current.version,
-            delivery: secret.value.delivery, count: current.count, modified: current.created,
-            sealed: StoredEntry(
-                keys: keys, name: secret.value.name, metadata: secret.record, value: value),
-            callers: [algorithmRule, secret.value.callers].filter { !$0.isAnyone },
-            expires: secret.value.validity.expires, detailsMark: details.finalize())
+            name: secret.name, secret: secret.id, version: current.version,
+            delivery: secret.delivery, count: current.count, modified: current.created, sealed: sealed,
+            callers: [algorithmRule, secret.callers].filter { !$0.isAnyone },
+            expires: secret.validity.expires, detailsMark: details.finalize())
+    }
+}
+
+extension AlgorithmView {
+    fileprivate var records: [EnvironmentName: StoredEntry] {
+        Dictionary(entries.compactMap { entry in (entry.sealed as? StoredEntry).map { (entry.name, $0) } }) {
+            first, _ in first
+        }
+    }
+}
+
+extension [EnvironmentName: StoredEntry] {
+    /// `entry`, or the one that has the same records and keys.
+    fileprivate func sharing(_ entry: StoredEntry) -> StoredEntry {
+        guard let former = self[entry.name], former.isSame(as: entry) else { return entry }
+        return former
     }
 }
 
@@ -113,7 +130,7 @@ private struct UnreadableEntry: SealedEntry {
 /// storage: it answers requests of the mount.
 private final class StoredEntry: SealedEntry {
     private let keys: OpenKeys
-    private let name: EnvironmentName
+    let name: EnvironmentName
     private let metadata: StoredRecord
     /// Nil if storage has lost it.
     private let value: StoredRecord?
@@ -123,6 +140,10 @@ private final class StoredEntry: SealedEntry {
         self.name = name
         self.metadata = metadata
         self.value = value
+    }
+
+    func isSame(as other: StoredEntry) -> Bool {
+        keys === other.keys && metadata == other.metadata && value == other.value
     }
 
     func open(into destination: inout OutputRawSpan) throws(OpenError) {

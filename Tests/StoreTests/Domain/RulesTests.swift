@@ -44,6 +44,27 @@ import Testing
         }
     }
 
+    @Test func `a view and the one before keep what did not change once`() throws {
+        try withSecretStore { _, directory in
+            let store = try reopenKeeping(directory)
+            try store.createAlgorithm(algorithm())
+            try store.createSecrets([.plain("A", "1"), .plain("B", "2")], of: home())
+            let before = try store.view(of: algorithm())
+            try store.updateSecret(EnvironmentName("B"), of: home(), .value("3"))
+            func kept(_ view: AlgorithmView) -> [Bool] {
+                zip(view.entries, before.entries).map {
+                    ($0.sealed as AnyObject) === ($1.sealed as AnyObject)
+                }
+            }
+            let after = try store.view(of: algorithm(), after: before)
+            #expect(kept(after) == [true, false])
+            #expect(try after.entries.map { try $0.bytes() } == [Array("1".utf8), Array("3".utf8)])
+            // What is sealed by another key is another record, of the same version.
+            try KeyRotation(store).rotate()
+            #expect(kept(try store.view(of: algorithm(), after: before)) == [false, false])
+        }
+    }
+
     @Test func `creating is all or nothing`() throws {
         try withSecretStore { store, _ in
             try store.createAlgorithm(algorithm())
