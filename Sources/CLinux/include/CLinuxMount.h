@@ -52,6 +52,17 @@ enum {
     linux_mnt_detach = 2,
     linux_fuse_super_magic = 0x65735546,
 };
+// Unmounting: the root of fusectl without mounting it anywhere, for where nobody has; -1 if that is not possible
+// (before Linux 5.2, without CAP_SYS_ADMIN).
+static inline int linux_fuse_control(void) {
+    int context = (int)syscall(SYS_fsopen, "fusectl", 1 /* FSOPEN_CLOEXEC */);
+    if (context < 0) return -1;
+    int root = -1;
+    if (syscall(SYS_fsconfig, context, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0) == 0)
+        root = (int)syscall(SYS_fsmount, context, 1 /* FSMOUNT_CLOEXEC */, 0);
+    close(context);
+    return root;
+}
 static inline int linux_unshare(int flags) { return (int)syscall(SYS_unshare, flags); }
 
 // DescriptorPassing: `SO_PEERCRED` fills a structure that glibc hides too.

@@ -17,10 +17,21 @@ extension Mounting {
         }
         if lazily { return try detach(entry) }
         // Opened first: once the connection is over, its number may be another's, and this descriptor is nobody's.
-        let abort = unsafe open("/sys/fs/fuse/connections/\(entry.minor)/abort", O_WRONLY | O_CLOEXEC)
+        let abort = abortFile(of: entry)
         defer { if abort >= 0 { close(abort) } }
         try unmountUnused(entry)
         if abort >= 0 { _ = unsafe write(abort, "1", 1) }
+    }
+
+    /// What a byte ends the connection by, everywhere; -1 if there is none for us. Many containers and small systems
+    /// have not mounted fusectl.
+    private static func abortFile(of entry: MountEntry) -> Int32 {
+        let file = unsafe open("/sys/fs/fuse/connections/\(entry.minor)/abort", O_WRONLY | O_CLOEXEC)
+        guard file < 0 else { return file }
+        let root = linux_fuse_control()
+        guard root >= 0 else { return -1 }
+        defer { close(root) }
+        return unsafe openat(root, "\(entry.minor)/abort", O_WRONLY | O_CLOEXEC)
     }
 
     /// Hides one of our mounts at once: this one, whatever its path leads to by now. Who owns a directory above a
