@@ -97,6 +97,11 @@ extension AuditEnding {
         }
         link = last
         surplus = bytes.count - end
+        guard surplus > 0 else { return }
+        // What a crash left stands behind the line that this process knows. If that line is not there, it is another's
+        // file, an older one that was put over this.
+        let known = try AuditEnding(of: file, count: tail.end, key)
+        if known.link != tail.link { self = try AuditEnding(of: file, count: count, key) }
     }
 }
 

@@ -126,6 +126,23 @@ import Testing
         }
     }
 
+    @Test func `an older file that is longer than the present one is refused once`() throws {
+        try withAuditedStore(lines: 20) { store, file in
+            try store.rotateAudit()
+            try store.audit.write([event(20)], isDurable: false)
+            let older = try AuditLogFile(path: file.path + ".1").lines
+            #expect(older.joined().count > (try file.bytes.count))
+            // In place, so that it is the file that this process knows.
+            try file.write(older)
+            #expect(throws: AuditError.lost(path: file.path)) {
+                try store.audit.write([event(21)], isDurable: false)
+            }
+            try store.audit.write([event(22)], isDurable: false)
+            #expect(try store.recorded(.action).suffix(2) == ["log.lost", "command"])
+            #expect(try store.verifyAudit().problem != nil)
+        }
+    }
+
     @Test func `a change whose record cannot be written is not made`() throws {
         try withAuditedStore { store, file in
             try store.createAlgorithm(algorithm())
