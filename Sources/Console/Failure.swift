@@ -248,7 +248,7 @@ extension Failure {
         case .memory(let error): self.init(error)
         case .sealing(let error): self.init(.damaged, error.description, hint: error.hint)
         case .rootKey(let error): self.init(error)
-        case .keyring(let error): self.init(.sealed, error.description, hint: error.hint)
+        case .keyring(let error): self.init(error)
         }
     }
 }

@@ -34,3 +34,15 @@ extension Failure {
         }
     }
 }
+
+extension Failure {
+    init(_ error: KeyringError) {
+        let status: ExitStatus =
+            switch error {
+            case .corrupt, .older, .sealing: .damaged
+            case .wrongRootKey, .newerFormat: .sealed
+            case .full: .system
+            }
+        self.init(status, error.description, hint: error.hint)
+    }
+}

@@ -202,6 +202,22 @@ def test_an_older_keyring_that_is_put_back_opens_nothing_newer(store):
     store.run("mount", ALGORITHM, store.folder("third")).failed(DAMAGED)
 
 
+def test_a_damaged_keyring_is_damage_and_no_missing_key(store):
+    """A wrong key, a missing key, a newer format and a corrupt file are four different errors."""
+    store.create("A", b"1")
+    whole = records(store)["keyring"]
+    for position in (len(whole) // 2, len(whole) - 1):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1
+        with sqlite3.connect(store.state / "store.db") as database:
+            database.execute("UPDATE record SET bytes = ? WHERE key = ?", (bytes(damaged), b"keyring"))
+        store.run("secret", "list", ALGORITHM).failed(DAMAGED, "the keyring is damaged", "backup")
+        store.run("mount", ALGORITHM, store.folder("mount")).failed(DAMAGED, "the keyring is damaged")
+    with sqlite3.connect(store.state / "store.db") as database:
+        database.execute("UPDATE record SET bytes = ? WHERE key = ?", (whole, b"keyring"))
+    store.does("secret", "list", ALGORITHM)
+
+
 def test_large_values_are_sealed_anew(store):
     """More bytes than one page of the walk has."""
     big = {f"B{number}": os.urandom(512 * 1024).hex().encode() for number in range(6)}
