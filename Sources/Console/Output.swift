@@ -88,3 +88,6 @@ package enum Confirmation {
         return ["y", "yes"].contains(readLine()?.lowercased())
     }
 }
+
+/// `count` with its unit.
+package func inBytes(_ count: Int) -> String { count == 1 ? "1 byte" : "\(count) bytes" }

@@ -1,6 +1,7 @@
 """`secretfs import`: a `.env` file, all of it or nothing."""
 
 import os
+from pathlib import Path
 
 import pytest
 from support import ALGORITHM, Terminal, empty, environ, store  # noqa: F401 (fixtures)
@@ -177,3 +178,24 @@ def test_ten_thousand_names_come_in_at_once(store):
     assert (mount / ".environ").stat().st_size == sum(len(name) + len(value) + 2 for name, value in values.items())
     for name in list(values)[:: 97]:
         assert (mount / name).read_bytes() == values[name]
+
+
+def test_references_to_other_variables_are_stored_as_they_stand_and_that_is_said(store):
+    outcome = store.does("import", ALGORITHM, "-", "--yes", input=b"A=${HOME}/x\nB='${C}'\nD=$plain\nE=1\n")
+    assert "${...} in the value of A and 1 more is stored as it stands" in outcome.errors, outcome
+    assert "create  E  1 byte\n" in outcome.output
+    mount = store.mount()
+    assert (mount / "A").read_bytes() == b"${HOME}/x" and (mount / "B").read_bytes() == b"${C}"
+
+
+def test_a_folder_that_mount_made_goes_with_the_mount(store):
+    store.create("A", b"1")
+    point = Path(f"/run/secretfs/test-{os.getpid()}/deep")
+    store.does("mount", ALGORITHM, point)
+    assert (point / "A").read_bytes() == b"1"
+    store.does("unmount", point)
+    assert not point.parent.exists() and point.parent.parent.is_dir()
+    kept = store.folder("kept")
+    store.does("mount", ALGORITHM, kept)
+    store.does("unmount", kept)
+    assert kept.is_dir(), "a folder of somebody else's"

@@ -42,9 +42,10 @@ struct ImportCommand: ParsableCommand {
         }
         let plan = secrets.map { secret in
             let mark = !present.contains(secret.name) ? "create" : update ? "update" : "exists"
-            return "\(mark)  \(secret.name)  \(secret.value.count) bytes"
+            return "\(mark)  \(secret.name)  \(inBytes(secret.value.count))"
         }
         Output.line(plan.joined(separator: "\n"))
+        noteReferences(in: secrets)
         let existing: ExistingSecrets = update ? .update : .refuse
         try store.check(secrets, of: home, existing: existing, allowing: allowed)
         if dryRun { return Output.line("Nothing was changed.") }
@@ -58,6 +59,31 @@ struct ImportCommand: ParsableCommand {
         Output.line("Imported \(secrets.count) secret(s) into \(home).")
     }
 
+    /// Other programs expand `${NAME}` in such files.
+    private func noteReferences(in secrets: [NewSecret]) {
+        let names = secrets.filter { $0.value.contains("${") }.map(\.name.text)
+        guard let first = names.first else { return }
+        let others = names.count > 1 ? " and \(names.count - 1) more" : ""
+        Output.note(
+            "note: ${...} in the value of \(first)\(others) is stored as it stands; nothing is expanded")
+    }
+
     /// A file of 10,000 secrets fits many times; a mistaken file does not fill the memory.
     private static let maximumCount = 64 << 20
+}
+
+extension SecretValue {
+    /// Whether the bytes of `text` stand anywhere in it.
+    fileprivate func contains(_ text: StaticString) -> Bool {
+        let wanted = text.utf8CodeUnitCount
+        return withBytes { bytes in
+            guard bytes.byteCount >= wanted else { return false }
+            return (0...bytes.byteCount - wanted).contains { start in
+                (0..<wanted).allSatisfy { index in
+                    unsafe bytes.unsafeLoad(fromByteOffset: start + index, as: UInt8.self)
+                        == text.utf8Start[index]
+                }
+            }
+        }
+    }
 }

@@ -100,12 +100,17 @@ struct MountCommand: ParsableCommand {
 struct UnmountCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "unmount", abstract: "Unmount a directory that mount mounted, served or not.",
-        discussion: "Example:\n  secretfs unmount /run/secretfs/summarizer")
+        discussion: """
+            A directory below /run/secretfs that mount made goes too.
+            Example:
+              secretfs unmount /run/secretfs/summarizer
+            """)
     @Argument(help: "The mount point.", completion: Completion.mountPoints) var directory: String
     @Flag(help: "Hide it at once, and end it when no process uses it any more.") var lazy = false
 
     func run() throws {
         try Mounting.unmount(absolute(directory), lazily: lazy)
+        MountFolder.removeOurs(absolute(directory))
         Output.line("Unmounted \(printable(directory)).")
     }
 }

@@ -71,7 +71,7 @@ struct SecretCommand: ParsableCommand {
                 name: name, displayName: displayName, about: about, delivery: delivery,
                 value: try source.read(name), validity: validity)
             let made = try store.createSecrets([secret], of: home, allowing: allowed)
-            Output.line("Created \(name) of \(home): version 1, \(made[0].current.count) bytes.")
+            Output.line("Created \(name) of \(home): version 1, \(inBytes(made[0].current.count)).")
         }
     }
 
@@ -126,7 +126,7 @@ struct SecretCommand: ParsableCommand {
             let made = try store.updateSecret(name, of: home, update)
             let current = made.current
             Output.line(
-                "Updated \(name) of \(home): version \(current.version), \(current.count) bytes.")
+                "Updated \(name) of \(home): version \(current.version), \(inBytes(current.count)).")
         }
     }
 
@@ -162,7 +162,7 @@ struct SecretCommand: ParsableCommand {
                 ("Description", secret.about.text), ("Belongs to", home.description),
                 ("Id", secret.id.uuidString.lowercased()), ("Provider", secret.provider.text),
                 ("Delivery", secret.delivery.rawValue),
-                ("Version", "\(current.version), \(current.count) bytes, by \(current.actor)"),
+                ("Version", "\(current.version), \(inBytes(current.count)), by \(current.actor)"),
                 ("Kept", "\(secret.versions.count) of at most \(secret.kept) versions"),
                 ("Not before", secret.validity.notBefore?.description ?? "-"),
                 ("Expires", secret.validity.expires?.description ?? "never"),

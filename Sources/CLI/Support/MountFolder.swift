@@ -36,6 +36,20 @@ enum MountFolder {
         }
     }
 
+    /// Takes away what `makeOurs` made for a mount that has gone, as far as it is empty and as it was made.
+    static func removeOurs(_ path: String) {
+        let parts = path.dropFirst(base.count).split(separator: "/")
+        guard path.hasPrefix(base + "/"), !parts.contains(".."), parts.first != "self",
+            parts.first != "agents"
+        else { return }
+        for count in (1...max(parts.count, 1)).reversed() {
+            let folder = base + "/" + parts.prefix(count).joined(separator: "/")
+            guard let found = Files.status(folder), found.st_mode & (S_IFMT | 0o7777) == S_IFDIR | 0o755,
+                found.st_uid == geteuid(), unsafe rmdir(folder) == 0
+            else { return }
+        }
+    }
+
     /// Whether it is a directory that nobody but this user can enter.
     static func isClosed(_ path: String) -> Bool {
         guard let found = Files.status(path) else { return false }
