@@ -10,6 +10,7 @@ struct APIKeyCommand: ParsableCommand {
 
     struct Create: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "create",
             abstract: "Make an API key for a user. It is printed this once, alone on standard output.",
             discussion: """
                 The store keeps a hash of it. Whoever has the key may do what its user may, until it expires or is \
@@ -59,6 +60,7 @@ struct APIKeyCommand: ParsableCommand {
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "list",
             abstract: "List API keys: whose they are and until when. Never the keys.")
         @OptionGroup var state: StateOptions
         @Argument(help: "Only those of this user.", completion: Completion.users) var user: String?
@@ -73,6 +75,7 @@ struct APIKeyCommand: ParsableCommand {
 
     struct Revoke: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "revoke",
             abstract: "Refuse an API key from now on. Cannot be undone.",
             discussion: "Example:\n  secretfs api-key revoke ab2cd3ef4g")
         @OptionGroup var state: StateOptions

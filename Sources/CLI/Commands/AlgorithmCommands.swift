@@ -11,6 +11,7 @@ struct AlgorithmCommand: ParsableCommand {
 
     struct Create: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "create",
             abstract: "Create an algorithm, to which secrets can then be given.",
             discussion: "Example:\n  secretfs algorithm create nlp/Summarizer")
         @OptionGroup var state: StateOptions
@@ -24,7 +25,7 @@ struct AlgorithmCommand: ParsableCommand {
     }
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List all algorithms.")
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "List all algorithms.")
         @OptionGroup var state: StateOptions
         @Flag(help: "Print JSON.") var json = false
 
@@ -38,6 +39,7 @@ struct AlgorithmCommand: ParsableCommand {
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "show",
             abstract: "Show an algorithm and its secrets, without values.",
             discussion: "Example:\n  secretfs algorithm show nlp/Summarizer --json")
         @OptionGroup var state: StateOptions
@@ -57,6 +59,7 @@ struct AlgorithmCommand: ParsableCommand {
 
     struct Delete: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "delete",
             abstract: "Delete an algorithm, its secrets and all their versions. Cannot be undone.")
         @OptionGroup var state: StateOptions
         @Argument(help: "OWNER/NAME.", completion: Completion.algorithms) var algorithm: String

@@ -7,6 +7,7 @@ import Store
 extension AuditCommand {
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "verify",
             abstract: "Check that no line of the audit log was changed, removed, reordered or added.",
             discussion: """
                 Names the first line that is wrong, and exits with status 70. Also compares the log with what the \
@@ -58,6 +59,7 @@ extension AuditCommand {
 
     struct Unused: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "unused",
             abstract: "List the secrets that nobody has opened for some days.",
             discussion: "Example:\n  secretfs audit unused --days 30")
         @OptionGroup var state: StateOptions
@@ -105,6 +107,7 @@ extension AuditCommand {
 
     struct Settings: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "settings",
             abstract: "Show or change how the audit log is kept.",
             discussion: """
                 batch: what the agent records is on the disk within a second; a power cut can lose that second. \

@@ -13,6 +13,7 @@ struct AuditCommand: ParsableCommand {
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "show",
             abstract: "Show the audit log, the newest line last. Does not check it: secretfs audit verify.",
             discussion: """
                 Needs no key. Examples:
@@ -76,6 +77,7 @@ struct AuditCommand: ParsableCommand {
 
     struct Rotate: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "rotate",
             abstract: "Begin a new file now; the present one becomes audit.log.1.")
         @OptionGroup var state: StateOptions
 

@@ -10,6 +10,7 @@ struct CACommand: ParsableCommand {
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "show",
             abstract: "Print the certificate that clients of the server need to trust.",
             discussion: """
                 The store's own CA is made by the first secretfs serve without --certificate; its private key is \

@@ -6,6 +6,7 @@ import Store
 extension SecretCommand {
     struct History: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "history",
             abstract: "List the kept versions of a secret: who made each, and when. Never the values.",
             discussion: "Example:\n  secretfs secret history nlp/Summarizer MYSQL_PASSWORD")
         @OptionGroup var state: StateOptions
@@ -27,6 +28,7 @@ extension SecretCommand {
 
     struct Rollback: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "rollback",
             abstract: "Make the value of an older version the newest one. Nobody sees it.",
             discussion: """
                 This makes a new version with the old bytes; no version is lost by it.
@@ -48,6 +50,7 @@ extension SecretCommand {
 
     struct Destroy: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "destroy",
             abstract: "Delete the value of an older version. Cannot be undone.",
             discussion: "Example:\n  secretfs secret destroy nlp/Summarizer MYSQL_PASSWORD --version 2")
         @OptionGroup var state: StateOptions

@@ -11,6 +11,7 @@ struct KeyCommand: ParsableCommand {
 
     struct Status: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "status",
             abstract: "Show the data keys: state, age, and how many records each seals.",
             discussion: """
                 Warns of a key that is too old or has sealed too much, and of a rotation that did not end.
@@ -39,6 +40,7 @@ struct KeyCommand: ParsableCommand {
 
     struct Rotate: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "rotate",
             abstract: "Make a new data key, and seal every record by it.",
             discussion: """
                 New writes use the new key at once. All other records are sealed anew while the store is in use; then \

@@ -49,6 +49,7 @@ struct AdminCommand: ParsableCommand {
 
     struct Add: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "add",
             abstract: "Let users mount the store for administration.",
             discussion: """
                 They may change everything in the store that an admin mount changes, and grant secrets to algorithms \
@@ -67,6 +68,7 @@ struct AdminCommand: ParsableCommand {
 
     struct Remove: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "remove",
             abstract: "Take users off the list; their admin mounts end at once.",
             discussion: "Example:\n  secretfs admin remove alice")
         @OptionGroup var state: StateOptions
@@ -80,6 +82,7 @@ struct AdminCommand: ParsableCommand {
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "list",
             abstract: "Show who may mount the store for administration.")
         @OptionGroup var state: StateOptions
         @Flag(help: "Print JSON.") var json = false

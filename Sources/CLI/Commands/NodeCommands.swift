@@ -22,7 +22,8 @@ struct NodeCommand: ParsableCommand {
         ])
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List nodes and what they may have.")
+        static let configuration = CommandConfiguration(
+            commandName: "list", abstract: "List nodes and what they may have.")
         @OptionGroup var state: StateOptions
         @Flag(help: "Print JSON.") var json = false
 
@@ -34,7 +35,7 @@ struct NodeCommand: ParsableCommand {
     }
 
     struct Show: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Show one node.")
+        static let configuration = CommandConfiguration(commandName: "show", abstract: "Show one node.")
         @OptionGroup var state: StateOptions
         @Argument(help: "The node.") var node: String
         @Flag(help: "Print JSON.") var json = false
@@ -47,6 +48,7 @@ struct NodeCommand: ParsableCommand {
 
     struct Allow: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "allow",
             abstract: "Let a node have algorithms.",
             discussion: "Example:\n  secretfs node allow worker-1 'nlp/*' vision/Detector")
         @OptionGroup var change: NodeAlgorithms
@@ -55,6 +57,7 @@ struct NodeCommand: ParsableCommand {
 
     struct Disallow: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "disallow",
             abstract: "Take algorithms from a node. Its mounts of them open nothing any more.",
             discussion: "It is taken back as it was given: 'nlp/*', not each of its algorithms.")
         @OptionGroup var change: NodeAlgorithms
@@ -77,6 +80,7 @@ struct NodeCommand: ParsableCommand {
 
     struct Revoke: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "revoke",
             abstract: "Refuse a node from now on. Cannot be undone.",
             discussion: """
                 Its connection ends at once, and its mounts open nothing any more. A node that is cut off goes on until \
@@ -94,6 +98,7 @@ struct NodeCommand: ParsableCommand {
 
     struct Delete: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "delete",
             abstract: "Revoke a node and forget it. Another may be enrolled under its name then.")
         @OptionGroup var state: StateOptions
         @Argument(help: "The node.") var node: String
@@ -142,6 +147,7 @@ struct NodeTokenCommand: ParsableCommand {
 
     struct Create: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "create",
             abstract: "Make a token for one machine, once. It is printed alone on standard output.",
             discussion: """
                 The store keeps a hash of it. It also names the server's CA, so that the machine sends it to nobody else.

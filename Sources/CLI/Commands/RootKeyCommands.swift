@@ -29,6 +29,7 @@ struct RootKeyCommand: ParsableCommand {
 
     struct Rotate: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "rotate",
             abstract: "Make a new root key at the same source.",
             discussion: """
                 A file is replaced in one step; killed anywhere, the store opens with what is there. Backups made \
@@ -109,6 +110,7 @@ struct RootKeyCommand: ParsableCommand {
 
     struct Change: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "change",
             abstract: "Take the root key from another source: a file, a passphrase or a systemd credential.",
             discussion: """
                 The options are those of init; the key before stays where it is, and opens older backups.

@@ -38,6 +38,7 @@ struct SecretCommand: ParsableCommand {
 
     struct Create: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "create",
             abstract: "Create a secret. The value is asked for, or read from standard input or a file.",
             discussion: """
                 Examples:
@@ -77,6 +78,7 @@ struct SecretCommand: ParsableCommand {
 
     struct Update: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "update",
             abstract: "Replace a secret's value, or change what people call it.",
             discussion: """
                 The new value shows in every mount at once. Without --metadata-only the value is asked for, or read \
@@ -132,6 +134,7 @@ struct SecretCommand: ParsableCommand {
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "list",
             abstract: "List an algorithm's secrets, without values.")
         @OptionGroup var state: StateOptions
         @Argument(help: "OWNER/NAME, or OWNER for its secrets to be granted.", completion: Completion.homes)
@@ -147,6 +150,7 @@ struct SecretCommand: ParsableCommand {
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "show",
             abstract: "Show what is known of a secret. The value is never shown.")
         @OptionGroup var state: StateOptions
         @OptionGroup var subject: Subject
@@ -176,6 +180,7 @@ struct SecretCommand: ParsableCommand {
 
     struct Delete: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "delete",
             abstract: "Delete a secret and all its versions. Cannot be undone.")
         @OptionGroup var state: StateOptions
         @OptionGroup var subject: Subject

@@ -13,6 +13,7 @@ struct UserCommand: ParsableCommand {
 
     struct Create: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "create",
             abstract: "Make a user. The password is asked for, or read from standard input or a file.",
             discussion: """
                 Roles: admin (everything), viewer (sees everything, changes nothing), owner:OWNER (everything of an \
@@ -47,7 +48,8 @@ struct UserCommand: ParsableCommand {
     }
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List the users and their roles.")
+        static let configuration = CommandConfiguration(
+            commandName: "list", abstract: "List the users and their roles.")
         @OptionGroup var state: StateOptions
         @Flag(help: "Print JSON.") var json = false
 
@@ -68,6 +70,7 @@ struct UserCommand: ParsableCommand {
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "show",
             abstract: "Show what is known of a user, and the user's API keys. No password, no key.",
             discussion: "Example:\n  secretfs user show alice")
         @OptionGroup var state: StateOptions
@@ -93,6 +96,7 @@ struct UserCommand: ParsableCommand {
 
     struct Update: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "update",
             abstract: "Change what a user may do. Holds for the user's next request.",
             discussion: """
                 A disabled user is let in by no password, key or session; enabled again, the keys work again, and \
@@ -162,6 +166,7 @@ struct UserCommand: ParsableCommand {
 
     struct Delete: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "delete",
             abstract: "Delete a user, and the user's API keys. Cannot be undone.",
             discussion: "Example:\n  secretfs user delete bob")
         @OptionGroup var state: StateOptions
