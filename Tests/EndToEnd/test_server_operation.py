@@ -13,7 +13,9 @@ import time
 import pytest
 from conftest import PLANTED
 from server_support import Client, Server, audit, own_certificate, wait_for
-from support import COMMAND_DEADLINE, needs_root, store, empty  # noqa: F401
+from support import ALGORITHM, COMMAND_DEADLINE, needs_root, store, empty  # noqa: F401
+from test_doctor import flip
+from web_support import Visitor
 
 pytestmark = needs_root
 SECURITY_HEADERS = {
@@ -210,3 +212,20 @@ def test_the_log_names_requests_and_nothing_of_what_is_in_them(server):
     line = wait_for(lambda: [json.loads(line) for line in server.log.splitlines() if answer.headers["x-request-id"] in line])[0]
     assert line["route"] == "/v1/audit" and line["status"] == "200" and line["client"] == "127.0.0.1"
     assert "NAME_IN_QUERY" not in server.log and client.key not in server.log and "Evil" not in server.log
+
+
+def test_a_damaged_record_hides_none_of_the_others(server, store):
+    """Neither in the list nor on the page, and their ids lead to them."""
+    client = Client(server, "alice", f"owner:{ALGORITHM.split('/')[0]}")
+    made = {name: client.create(name, "value") for name in ("A", "B", "C")}
+    flip(store, f"secret/{ALGORITHM}/B")
+    listed = client.ask("GET", client.secrets()).json
+    assert [secret["secret_key"] for secret in listed["results"]] == ["A", "C"]
+    assert listed["unreadable"] == ["B"]
+    assert client.ask("PUT", f"{client.secrets()}/{made['C']['id']}", {"secret_value": "new"}).status == 200
+    client.ask("GET", f"{client.secrets()}/{made['B']['id']}").refused(404, 8008)
+    page = Visitor(server, "bob", "admin").get(f"/algorithms/{ALGORITHM}/settings")
+    assert page.status == 200, page
+    text = page.body.decode()
+    assert "Damaged in the store" in text and "<code>B</code>" in text
+    assert f"/algorithms/{ALGORITHM}/secrets/A/update" in text

@@ -17,15 +17,19 @@ struct SealCommand: ParsableCommand {
     func run() throws {
         let directory = try state.directory
         var failure: (any Error)?
+        var isAnybodyThere = false
         // One that cannot be reached is no reason to leave the other its keys.
         for who in KeyHolding.allCases {
             do {
                 let isSealed = try AgentClient(state: directory, of: who).seal()
                 if isSealed { Output.line("Sealed the \(who).") }
-                if !isSealed, who == .agent { Output.line("No agent runs for \(directory.path).") }
+                isAnybodyThere = isAnybodyThere || isSealed
             } catch { failure = failure ?? error }
         }
         if let failure { throw failure }
+        if !isAnybodyThere {
+            Output.line("Nothing to seal: no agent and no server runs for \(directory.path).")
+        }
     }
 }
 

@@ -14,7 +14,7 @@ struct AlgorithmCalls: Sendable {
 
     func show(_ call: Call) throws -> Answer {
         let name = try name(call)
-        return .json(json(try service.store.algorithm(name).0))
+        return .json(json(try service.store.algorithmOnly(name)))
     }
 
     func create(_ call: Call) throws -> Answer {

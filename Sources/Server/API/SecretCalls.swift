@@ -11,9 +11,14 @@ struct SecretCalls: Sendable {
 
     func list(_ call: Call) throws -> Answer {
         let place = try place(call)
-        let secrets = try service.store.secrets(of: place.home).map { try service.json($0, place) }
+        let listing = try service.store.listing(of: place.home)
+        let secrets = try listing.secrets.map { try service.json($0, place) }
         // Both: the developer centre's document has one, the client's own tests the other.
-        return .json(["results": .array(secrets), "secrets": .array(secrets)])
+        var body: [(String, JSON)] = [("results", .array(secrets)), ("secrets", .array(secrets))]
+        if !listing.unreadable.isEmpty {
+            body.append(("unreadable", .array(listing.unreadable.map { .string($0.text) })))
+        }
+        return .json(JSON(body))
     }
 
     func show(_ call: Call) throws -> Answer {

@@ -7,7 +7,17 @@ enum Schemas {
     static func array(of name: String) -> JSON { ["type": "array", "items": reference(name)] }
     static func list(of name: String) -> JSON { object(["results": array(of: name)]) }
     /// Both envelopes.
-    static var secretList: JSON { object(["results": array(of: "Secret"), "secrets": array(of: "Secret")]) }
+    static var secretList: JSON {
+        object(
+            [
+                "results": array(of: "Secret"), "secrets": array(of: "Secret"),
+                "unreadable": [
+                    "type": "array", "items": variable,
+                    "description":
+                        "The variables whose secrets' records in the store are damaged; not there if none is.",
+                ],
+            ], optional: ["unreadable"])
+    }
 
     /// An object of which all members are required unless `optional` names them, and that has no others.
     static func object(_ members: KeyValuePairs<String, JSON>, optional: Set<String> = []) -> JSON {

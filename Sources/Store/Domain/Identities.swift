@@ -77,7 +77,7 @@ package final class Identities: Sendable {
                 state.withLock { $0.secrets[id] = nil }
             }
         }
-        let all = try store.secrets(of: home)
+        let all = try store.listing(of: home).secrets
         guard let found = all.first(where: { $0.id == id }) else { return nil }
         state.withLock { state in
             if state.secrets.count + all.count > Self.maximumSecrets { state.secrets = [:] }
@@ -90,10 +90,15 @@ package final class Identities: Sendable {
 extension SecretStore {
     /// - Returns: nil if there is no such algorithm.
     package func id(of name: AlgorithmName) throws(StoreError) -> UUID? {
+        do throws(StoreError) { return try algorithmOnly(name).id } catch .algorithmMissing { return nil }
+    }
+
+    /// The algorithm without its secrets, which are not read.
+    package func algorithmOnly(_ name: AlgorithmName) throws(StoreError) -> Algorithm {
         let key = Keys.algorithm(name)
         let snapshot = try storing { () throws(StorageError) in try storage.read([.key(key)], at: nil) }
-        guard let record = snapshot.records.first else { return nil }
-        return try foundAlgorithm(name, record).value.id
+        guard let record = snapshot.records.first else { throw .algorithmMissing(name) }
+        return try foundAlgorithm(name, record).value
     }
 
     fileprivate func has(_ name: AlgorithmName, withID id: UUID) throws(StoreError) -> Bool {

@@ -55,6 +55,12 @@ package final class SecretStore: Sendable {
         try load(home).secrets.map(\.value)
     }
 
+    /// As `secrets(of:)`, for who has to show what there is: a damaged record hides none of the others.
+    package func listing(of home: SecretHome) throws(StoreError) -> SecretListing {
+        let loaded = try load(home, orDamaged: true)
+        return SecretListing(secrets: loaded.secrets.map(\.value), unreadable: loaded.unreadable)
+    }
+
     package func secret(_ secret: EnvironmentName, of home: SecretHome) throws(StoreError) -> Secret {
         guard let found = try load(home, only: secret).secrets.first else {
             throw .secretMissing(secret, home)
@@ -80,6 +86,8 @@ package final class SecretStore: Sendable {
         /// Nil for an owner.
         var algorithm: Found<Algorithm>?
         var secrets: [Found<Secret>]
+        /// Whose records do not open.
+        var unreadable: [EnvironmentName] = []
         let revision: Revision
 
         /// That the home is still there and the same; an owner is there as long as it has an algorithm.
@@ -88,8 +96,11 @@ package final class SecretStore: Sendable {
         }
     }
 
+    /// - Parameter mayBeDamaged: then a secret's record that does not open is `unreadable`, and no failure.
     /// - Throws: `.algorithmMissing`, `.ownerMissing`, `.damaged`.
-    func load(_ home: SecretHome, only secret: EnvironmentName? = nil) throws(StoreError) -> Loaded {
+    func load(
+        _ home: SecretHome, only secret: EnvironmentName? = nil, orDamaged mayBeDamaged: Bool = false
+    ) throws(StoreError) -> Loaded {
         var selections: [Selection] = []
         switch home {
         case .algorithm(let name): selections.append(.key(Keys.algorithm(name)))
@@ -111,7 +122,14 @@ package final class SecretStore: Sendable {
             }
             loaded.algorithm = try foundAlgorithm(name, first)
         }
-        for record in records { loaded.secrets.append(try foundSecret(record, of: home)) }
+        for record in records {
+            do throws(StoreError) { loaded.secrets.append(try foundSecret(record, of: home)) } catch {
+                guard mayBeDamaged, error.isDamage, let name = Keys.secretName(record.key, of: home) else {
+                    throw error
+                }
+                loaded.unreadable.append(name)
+            }
+        }
         return loaded
     }
 
@@ -189,6 +207,13 @@ package final class SecretStore: Sendable {
         throw .lostRace(what)
     }
     private static let maximumAttempts = 100
+}
+
+/// The secrets of an algorithm or an owner, by name.
+package struct SecretListing: Sendable {
+    package let secrets: [Secret]
+    /// Whose own records do not open: of them only the name is known.
+    package let unreadable: [EnvironmentName]
 }
 
 /// What was committed through one store.

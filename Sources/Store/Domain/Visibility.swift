@@ -89,6 +89,15 @@ extension SecretStore {
         return visibility.candidates(for: name, at: .now())
     }
 
+    /// As above, and the names of those whose records do not open, instead of a failure.
+    package func readableCandidates(
+        for name: AlgorithmName
+    ) throws(StoreError) -> (candidates: [Candidate], unreadable: [EnvironmentName]) {
+        let (_, visibility, _) = try visibility(of: name)
+        let unreadable = (visibility.own + visibility.shared).filter { $0.found == nil }.map(\.name)
+        return (visibility.candidates(for: name, at: .now()), unreadable)
+    }
+
     /// The algorithm and what it may see, all of one revision.
     func visibility(
         of name: AlgorithmName

@@ -12,7 +12,7 @@ struct HistoryPages: Sendable {
         let now = Timestamp.now()
         let marks = SecretMarks(
             secret, Self.state(secret, now), site.reads.known(of: place.algorithm), now: now)
-        let (algorithm, _) = try site.service.store.algorithm(place.algorithm)
+        let algorithm = try site.service.store.algorithmOnly(place.algorithm)
         let callers = [algorithm.callers, secret.callers].filter { !$0.isAnyone }.flatMap(Self.lines)
         var fields: PageFields = [
             "algorithm": place.algorithm.description, "path": place.path, "crumbs": place.crumbs(),

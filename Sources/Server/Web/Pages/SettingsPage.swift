@@ -26,7 +26,8 @@ struct SettingsPage: Sendable {
         let permissions = try call.principal().permissions
         site.reads.refresh(on: site.parts.work)
         let (reads, now) = (site.reads.known(of: name), Timestamp.now())
-        let rows = try site.service.store.candidates(for: name).map { candidate in
+        let (candidates, unreadable) = try site.service.store.readableCandidates(for: name)
+        let rows = candidates.map { candidate in
             Row(
                 candidate: candidate,
                 marks: SecretMarks(candidate.secret, candidate.state, reads, now: now))
@@ -49,6 +50,10 @@ struct SettingsPage: Sendable {
             "rows": found[paging.range].map { self.row($0, now) },
             "hasShared": !shared.isEmpty, "shared": shared.map { self.row($0, now) },
         ]
+        if !unreadable.isEmpty {
+            fields["unreadable"] = unreadable.map { ["variable": $0.text] as PageFields }
+            fields["hasUnreadable"] = true
+        }
         if !search.isEmpty { fields["search"] = search.text }
         fields.merge(chips(own, show, search, name)) { _, new in new }
         fields.merge(empty(isFiltered: !own.isEmpty, mayChange, name)) { _, new in new }

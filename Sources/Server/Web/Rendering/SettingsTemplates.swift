@@ -10,7 +10,8 @@ extension Templates {
         {{>crumbs}}
         <div class="head"><div><h1>Secrets</h1><p>What programs of <strong>{{algorithm}}</strong> get as files and environment variables. <a class="nowrap" href="/help">Documentation</a></p></div>
         {{#mayChange}}<a class="button primary" href="/algorithms/{{algorithm}}/secrets/new">New secret</a>{{/mayChange}}</div>
-        <form class="search" method="get" action="/algorithms/{{algorithm}}/settings" role="search"><label class="hidden" for="q">Search secrets</label>
+        {{#hasUnreadable}}<div class="notice bad" role="status"><p>Damaged in the store, and opened by nobody: {{#unreadable}}<code>{{variable}}</code> {{/unreadable}}. An administrator of the machine finds what helps with <code>secretfs doctor</code>.</p></div>
+        {{/hasUnreadable}}<form class="search" method="get" action="/algorithms/{{algorithm}}/settings" role="search"><label class="hidden" for="q">Search secrets</label>
         <input id="q" name="q" type="search" placeholder="Search secrets" value="{{search}}"><button type="submit">Search</button></form>
         {{#hasChips}}<nav aria-label="Which secrets"><ul class="chips">{{#chips}}<li><a href="{{href}}"{{#isHere}} aria-current="true"{{/isHere}}>{{label}}</a></li>{{/chips}}</ul></nav>
         {{/hasChips}}<section class="card" aria-label="Secrets of this algorithm">
