@@ -188,6 +188,7 @@ let package = Package(
             dependencies: [
                 "Server", "Console", "Store", "Secrets",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: checked),
         // A second process for the tests of the store.

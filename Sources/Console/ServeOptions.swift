@@ -36,6 +36,11 @@ package struct ServeOptions: ParsableArguments {
     @Flag(help: "Plain HTTP, without TLS: only on a loopback address.") package var insecureHttp = false
     @Option(help: ArgumentHelp("How many clients may be connected at once.", valueName: "count"))
     package var maxConnections = 1024
+    @Option(
+        help: ArgumentHelp(
+            "How many of them may be of one address, or of one IPv6 network of 64 bits; loopback is not counted.",
+            valueName: "count"))
+    package var maxConnectionsPerClient = 128
 
     package init() {}
 
@@ -87,6 +92,9 @@ package struct ServeOptions: ParsableArguments {
         }
         guard (1...65_536).contains(maxConnections) else {
             throw Failure(.usage, "--max-connections is 1 to 65536")
+        }
+        guard maxConnectionsPerClient >= 1 else {
+            throw Failure(.usage, "--max-connections-per-client is at least 1")
         }
         guard insecureHttp else { return }
         guard certificate == nil else {

@@ -36,6 +36,7 @@ package enum SecretServer {
         let metrics = Metrics()
         let service = try APIService(store, directory, metrics, log)
         let connections = ConnectionCounters()
+        let addresses = AddressLimit(options.maxConnectionsPerClient)
         let work = StoreWork()
         store.storage.allowReaders(StoreWork.readers)
         let parts = RequestParts(
@@ -53,7 +54,7 @@ package enum SecretServer {
         let application = Application(
             responder: responder,
             server: HTTPServerBuilder { responder in
-                ClientChannel(responder, certificates, ConnectionLimits(), connections)
+                ClientChannel(responder, certificates, ConnectionLimits(), addresses, connections)
             },
             configuration: .init(
                 address: .hostname(address.host, port: address.port), serverName: nil, backlog: 1024,

@@ -3,13 +3,15 @@
 import errno
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 
 import pytest
 from conftest import PLANTED
 from nodes_support import VALUE, NodeServer, connected, connection, machine, networks, reads, shows, unconnected  # noqa: F401
-from server_support import audit, wait_for
+from server_support import Client, audit, wait_for
 from support import ALGORITHM, needs_root, store, empty  # noqa: F401
 
 pytestmark = needs_root
@@ -233,3 +235,54 @@ def test_a_certificate_that_has_ended_is_named_and_the_node_is_enrolled_again(st
     world.enroll()
     store.create("KEY", VALUE)
     assert (world.mount() / "KEY").read_bytes() == VALUE
+
+
+def test_one_address_does_not_take_all_connections(store, networks):
+    """Neither those of the API, nor those of nodes that have not shown who they are."""
+    on_server, on_client = networks.add(SERVER), networks.add(NODE)
+    address = f"10.77.0.{SERVER}"
+    server = NodeServer(
+        store, "--name", address, "--max-connections-per-client", "5", "--listen", "0.0.0.0:8443", nodes="0.0.0.0:8444",
+        before=on_server)
+    program = f"""
+import socket, time
+def held(port, count):
+    sockets = [socket.create_connection(("{address}", port), timeout=10) for _ in range(count)]
+    time.sleep(1)
+    for one in sockets: one.setblocking(False)
+    def is_open(one):
+        try: return one.recv(1) != b""
+        except BlockingIOError: return True
+        except OSError: return False
+    return sum(map(is_open, sockets))
+print(held(8443, 12), held(8444, 30))
+"""
+    done = subprocess.run([*on_client, sys.executable, "-c", program], capture_output=True, timeout=60)
+    assert done.stdout.split() == [b"5", b"16"], done
+    client = Client(server, "admin", "admin")
+    asked = ["curl", "-sk", "-H", f"Authorization: {client.key}", "https://127.0.0.1:8443/metrics"]
+    metrics = subprocess.run([*on_server, *asked], capture_output=True, timeout=60).stdout
+    assert b"secretfs_refused_connections_total 7\n" in metrics, metrics
+    # Those have gone, and there is room again.
+    assert subprocess.run([*on_client, sys.executable, "-c", program], capture_output=True, timeout=60).stdout.split() == [b"5", b"16"]
+
+
+def test_more_strangers_than_there_is_room_for_are_turned_away(store):
+    """And the server goes on: 64 may be there that have not shown who they are."""
+    server = NodeServer(store)
+    strangers = [socket.create_connection(("127.0.0.1", server.node_port), timeout=10) for _ in range(80)]
+    time.sleep(1)
+
+    def is_open(one) -> bool:
+        one.setblocking(False)
+        try:
+            return one.recv(1) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    assert sum(map(is_open, strangers)) == 64
+    assert server.process.poll() is None
+    wait_for(lambda: not any(map(is_open, strangers)), seconds=20)
+    assert server.stop() == 0

@@ -80,7 +80,7 @@ import Testing
         let metrics = Metrics()
         metrics.answered("GET", "/v1/algorithms/{owner}/{name}", 200, seconds: 0.003)
         metrics.answered("GET", "/v1/algorithms/{owner}/{name}", 200, seconds: 0.3)
-        let text = metrics.text(.init(connections: 2, cutOff: 1, waiting: 0, isReady: true))
+        let text = metrics.text(.init(connections: 2, cutOff: 1, refused: 0, waiting: 0, isReady: true))
         let lines = Set(text.split(separator: "\n").map(String.init))
         let route = "route=\"/v1/algorithms/{owner}/{name}\""
         #expect(lines.contains("secretfs_http_requests_total{method=\"GET\",\(route),status=\"200\"} 2"))

@@ -59,7 +59,8 @@ struct OperationRoutes: Sendable {
         try service.require(try call.principal().permissions.maySeeProviders, call)
         let text = service.metrics.text(
             .init(
-                connections: connections.count, cutOff: connections.cutOffCount, waiting: work.count,
+                connections: connections.count, cutOff: connections.cutOffCount,
+                refused: connections.refusedCount, waiting: work.count,
                 isReady: isReady))
         return Answer(.ok, type: "text/plain; version=0.0.4", Array(text.utf8))
     }

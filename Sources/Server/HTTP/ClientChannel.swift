@@ -11,12 +11,16 @@ struct ClientChannel: ServerChildChannel {
     let base: HTTP1Channel
     /// Nil for plain HTTP.
     let certificates: CertificateSource?
+    let addresses: AddressLimit
+    let counters: ConnectionCounters
 
     init(
         _ responder: @escaping HTTPChannelHandler.Responder, _ certificates: CertificateSource?,
-        _ limits: ConnectionLimits, _ counters: ConnectionCounters
+        _ limits: ConnectionLimits, _ addresses: AddressLimit, _ counters: ConnectionCounters
     ) {
         self.certificates = certificates
+        self.addresses = addresses
+        self.counters = counters
         let isSecure = certificates != nil
         base = HTTP1Channel(
             responder: responder,
@@ -31,8 +35,11 @@ struct ClientChannel: ServerChildChannel {
     }
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
-        guard let certificates else { return base.setup(channel: channel, logger: logger) }
-        return channel.eventLoop.makeCompletedFuture {
+        channel.eventLoop.makeCompletedFuture {
+            let counters = counters
+            // First of all, so that TLS costs nothing where there are too many.
+            try channel.pipeline.syncOperations.addHandler(AddressGate(addresses) { counters.refused() })
+            guard let certificates else { return }
             try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: certificates.current))
         }.flatMap { base.setup(channel: channel, logger: logger) }
     }

@@ -62,7 +62,7 @@ struct NodeHandshake {
         _ frames: inout NIOAsyncChannelInboundStream<[UInt8]>.AsyncIterator, _ outbound: FrameWriter
     ) async -> NodeSession {
         let session = NodeSession(node, mark, address, parts)
-        parts.hub.add(session)
+        parts.hub.add(session, AddressLimit.Client(connection.channel.remoteAddress))
         try? await connection.channel.pipeline.handler(type: FrameLimits.self).map {
             $0.limit.raise(to: NodeSession.maximumFrame)
         }.get()

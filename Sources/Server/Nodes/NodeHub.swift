@@ -8,6 +8,8 @@ final class NodeHub: Sendable {
     /// Of all nodes; and of those that have not shown who they are.
     static let maximumConnections = 2048
     static let maximumStrangers = 64
+    /// Of those, of one address.
+    static let maximumStrangersOfClient = 16
 
     private struct State {
         var sessions: [ObjectIdentifier: NodeSession] = [:]
@@ -17,6 +19,7 @@ final class NodeHub: Sendable {
         var isBlind = false
     }
     private let state = Mutex(State())
+    private let strangersOfClient = AddressLimit(maximumStrangersOfClient)
     private let following = Mutex<Following?>(nil)
     private let log: Logger
 
@@ -53,8 +56,9 @@ final class NodeHub: Sendable {
     // MARK: Connections
 
     /// - Returns: whether there is room for one more.
-    func enter() -> Bool {
-        state.withLock { state in
+    func enter(_ client: AddressLimit.Client?) -> Bool {
+        if let client, !strangersOfClient.enter(client) { return false }
+        let isRoom = state.withLock { state in
             guard state.connections < Self.maximumConnections, state.strangers < Self.maximumStrangers,
                 !state.isBlind
             else { return false }
@@ -62,17 +66,21 @@ final class NodeHub: Sendable {
             state.strangers += 1
             return true
         }
+        if let client, !isRoom { strangersOfClient.leave(client) }
+        return isRoom
     }
 
     /// It has shown who it is.
-    func add(_ session: NodeSession) {
+    func add(_ session: NodeSession, _ client: AddressLimit.Client?) {
+        if let client { strangersOfClient.leave(client) }
         state.withLock { state in
             state.strangers -= 1
             state.sessions[ObjectIdentifier(session)] = session
         }
     }
 
-    func leave(_ session: NodeSession?) {
+    func leave(_ session: NodeSession?, _ client: AddressLimit.Client?) {
+        if session == nil, let client { strangersOfClient.leave(client) }
         state.withLock { state in
             state.connections -= 1
             if let session {

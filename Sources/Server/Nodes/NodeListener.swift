@@ -76,11 +76,14 @@ struct NodeListener: Service {
     }
 
     private static func serve(_ connection: FrameChannel, _ parts: NodeParts) async {
-        guard parts.hub.enter() else {
-            return connection.channel.close(promise: nil)
+        let client = AddressLimit.Client(connection.channel.remoteAddress)
+        guard parts.hub.enter(client) else {
+            // A channel that is let go of without this ends the process.
+            try? await connection.executeThenClose { _, _ in }
+            return
         }
         let session = await NodeHandshake(connection, parts).run()
-        parts.hub.leave(session)
+        parts.hub.leave(session, client)
     }
 
     /// Ends a connection that has not shown who it is in time.

@@ -44,6 +44,7 @@ final class Metrics: Sendable {
     struct Gauges {
         let connections: Int
         let cutOff: Int
+        let refused: Int
         let waiting: Int
         let isReady: Bool
     }
@@ -80,6 +81,9 @@ final class Metrics: Sendable {
             "secretfs_slow_connections_total", "counter",
             "Connections that were ended because they took too long.",
             gauges.cutOff)
+        text.single(
+            "secretfs_refused_connections_total", "counter",
+            "Connections that were closed because their client had as many as it may.", gauges.refused)
         text.single(
             "secretfs_store_waiting", "gauge", "Requests that use or wait for the store.", gauges.waiting)
         text.single("secretfs_ready", "gauge", "Whether the store can be used.", gauges.isReady ? 1 : 0)
