@@ -1,5 +1,5 @@
 #pragma once
-// OpenSSL 3: the EVP interface for AES, digests, HKDF and scrypt, constant-time comparison, error state.
+// OpenSSL 3: the EVP interface for AES, digests, HKDF, X25519 and scrypt, constant-time comparison, error state.
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -7,12 +7,12 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 
-// HKDF with SHA-256 (RFC 5869), extract and expand. 1 on success.
+// HKDF with SHA-256 (RFC 5869). `mode` is EVP_KDF_HKDF_MODE_…: both steps, or one of them. 1 on success.
 //
 // In C because OSSL_PARAM keeps pointers to the names and values it is made of, and Swift lends a string or
 // an array to C for one call only.
 static inline int secretfs_hkdf_sha256(
-    const void *key, size_t key_count, const void *salt, size_t salt_count,
+    int mode, const void *key, size_t key_count, const void *salt, size_t salt_count,
     const void *info, size_t info_count, void *out, size_t out_count)
 {
     EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
@@ -22,6 +22,7 @@ static inline int secretfs_hkdf_sha256(
     if (context == NULL) return 0;
     OSSL_PARAM parameters[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA256", 0),
+        OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)key, key_count),
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)salt, salt_count),
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)info, info_count),

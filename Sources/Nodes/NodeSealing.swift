@@ -1,5 +1,4 @@
-import Crypto
-import Foundation
+import FoundationEssentials
 package import Secrets
 package import Store
 import Synchronization
@@ -10,15 +9,12 @@ import Synchronization
 /// can find; the values are sealed by it as records are, with XAES-256-GCM. HPKE's own sealing would have plaintext in
 /// memory that is not locked and not wiped.
 enum NodeSealing {
-    static var suite: HPKE.Ciphersuite {
-        HPKE.Ciphersuite(kem: .Curve25519_HKDF_SHA256, kdf: .HKDF_SHA256, aead: .exportOnly)
-    }
-    static let exporter = Array("secretfs value key 1".utf8)
+    private static let exporter = Array("secretfs value key 1".utf8)
 
     /// What an HPKE context is bound to: the fields `secretfs node 1`, the node's id, the algorithm, each after its
     /// length (4 bytes, big-endian).
-    static func info(_ node: UUID, _ algorithm: AlgorithmName) -> Data {
-        Data(fields([Array("secretfs node 1".utf8), bytes(of: node), Array(algorithm.description.utf8)]))
+    static func info(_ node: UUID, _ algorithm: AlgorithmName) -> [UInt8] {
+        fields([Array("secretfs node 1".utf8), bytes(of: node), Array(algorithm.description.utf8)])
     }
 
     /// What a value is bound to besides: the secret's id, its version, when that was made.
@@ -30,13 +26,9 @@ enum NodeSealing {
         return fields([bytes(of: held.secret), rest])
     }
 
-    static func cipher(_ key: SymmetricKey) throws(SealError) -> XAES256GCM {
-        do {
-            return try unsafe key.withUnsafeBytes { bytes in
-                try unsafe XAES256GCM(key: RawSpan(_unsafeBytes: bytes))
-            }
-        } catch {
-            throw error as? SealError ?? .malformed
+    static func cipher(_ context: HPKE) throws(SealError) -> XAES256GCM {
+        try context.export(exporter, count: XAES256GCM.keyCount).withBytes { key throws(SealError) in
+            try XAES256GCM(key: key)
         }
     }
 
@@ -67,18 +59,9 @@ package struct BatchSealer: Sendable {
     private let cipher: XAES256GCM
 
     package init(to node: Node, for algorithm: AlgorithmName) throws(SealError) {
-        let sender: HPKE.Sender
-        let key: SymmetricKey
-        do {
-            sender = try HPKE.Sender(
-                recipientKey: try Curve25519.KeyAgreement.PublicKey(rawRepresentation: node.sealingKey),
-                ciphersuite: NodeSealing.suite, info: NodeSealing.info(node.id, algorithm))
-            key = try sender.exportSecret(context: NodeSealing.exporter, outputByteCount: XAES256GCM.keyCount)
-        } catch {
-            throw .malformed
-        }
-        encapsulated = Array(sender.encapsulatedKey)
-        cipher = try NodeSealing.cipher(key)
+        let context = try HPKE(to: node.sealingKey, info: NodeSealing.info(node.id, algorithm))
+        encapsulated = context.encapsulated
+        cipher = try NodeSealing.cipher(context)
     }
 
     /// - Returns: nonce (24 bytes) ‖ ciphertext ‖ tag (16).
@@ -112,10 +95,8 @@ package struct BatchSealer: Sendable {
     ///
     /// - Returns: the private key, 32 bytes, and the public one.
     package static func make() throws -> (key: SecretValue, publicKey: [UInt8]) {
-        let key = Curve25519.KeyAgreement.PrivateKey()
-        var raw = Array(key.rawRepresentation)
-        defer { unsafe raw.withUnsafeMutableBytes { unsafe wipe($0) } }
-        return (try SecretValue(copying: unsafe raw.span.bytes), Array(key.publicKey.rawRepresentation))
+        let key = try X25519.newKey()
+        return (key, try X25519.publicKey(of: key))
     }
 
     package func forget() { key.withLock { $0 = nil } }
@@ -126,17 +107,8 @@ package struct BatchSealer: Sendable {
     {
         guard let secret = key.withLock({ $0 }) else { throw .sealed }
         do {
-            let own = try secret.withBytes { bytes in
-                try unsafe bytes.withUnsafeBytes {
-                    try unsafe Curve25519.KeyAgreement.PrivateKey(rawRepresentation: $0)
-                }
-            }
-            let recipient = try HPKE.Recipient(
-                privateKey: own, ciphersuite: NodeSealing.suite, info: NodeSealing.info(node, algorithm),
-                encapsulatedKey: Data(encapsulated))
             return try NodeSealing.cipher(
-                try recipient.exportSecret(
-                    context: NodeSealing.exporter, outputByteCount: XAES256GCM.keyCount))
+                try HPKE(opening: encapsulated, by: secret, info: NodeSealing.info(node, algorithm)))
         } catch {
             throw .damaged
         }

@@ -66,10 +66,30 @@ package func isEqualInConstantTime(_ left: RawSpan, _ right: RawSpan) -> Bool {
     }
 }
 
+/// What of HKDF is to be done; one step alone is what HPKE is made of.
+enum HKDFStep {
+    case both, extract, expand
+
+    fileprivate var mode: Int32 {
+        switch self {
+        case .both: EVP_KDF_HKDF_MODE_EXTRACT_AND_EXPAND
+        case .extract: EVP_KDF_HKDF_MODE_EXTRACT_ONLY
+        case .expand: EVP_KDF_HKDF_MODE_EXPAND_ONLY
+        }
+    }
+}
+
 /// HKDF with SHA-256, extract and expand.
 ///
 /// - Source: RFC 5869.
 package func hkdf(_ key: RawSpan, salt: RawSpan, info: RawSpan, count: Int) throws(SealError) -> SecretValue {
+    try hkdf(.both, key, salt: salt, info: info, count: count)
+}
+
+/// - Parameter count: 32 for `.extract`.
+func hkdf(
+    _ step: HKDFStep, _ key: RawSpan, salt: RawSpan, info: RawSpan, count: Int
+) throws(SealError) -> SecretValue {
     try .sealing(capacity: count) { output throws(SealError) in
         let status = unsafe key.withUnsafeBytes { key in
             unsafe salt.withUnsafeBytes { salt in
@@ -77,7 +97,8 @@ package func hkdf(_ key: RawSpan, salt: RawSpan, info: RawSpan, count: Int) thro
                     unsafe output.withUnsafeMutableBytes { buffer, used in
                         used = count
                         return unsafe secretfs_hkdf_sha256(
-                            key.baseAddress, key.count, salt.baseAddress, salt.count, info.baseAddress,
+                            step.mode, key.baseAddress, key.count, salt.baseAddress, salt.count,
+                            info.baseAddress,
                             info.count,
                             buffer.baseAddress, count)
                     }
