@@ -3,9 +3,9 @@ package import Secrets
 
 /// A moment on the command line.
 package enum Moment {
-    package static let forms = "2026-12-31, 2026-12-31T18:00:00Z, or from now: 90d, 12h, 30m"
+    package static let forms = "2026-12-31, 2026-12-31T18:00:00Z, or from now: 90d, 12h, 30m, 90s"
 
-    /// - Parameter text: a date (its first moment, UTC), RFC 3339, or a number of days, hours or minutes from now.
+    /// - Parameter text: a date (its first moment, UTC), RFC 3339, or a number of days, hours, minutes or seconds from now.
     /// - Parameter option: what messages call it.
     package static func parse(
         _ text: String, of option: String, now: Timestamp = .now()
@@ -25,9 +25,9 @@ package enum Moment {
         seconds(text).map { Timestamp(seconds: now.seconds + $0, nanoseconds: now.nanoseconds) }
     }
 
-    /// A number of days, hours or minutes: `90d`, `12h`, `30m`; nil if it is not one.
+    /// A number of days, hours, minutes or seconds: `90d`, `12h`, `30m`, `90s`; nil if it is not one.
     package static func seconds(_ text: String) -> Int64? {
-        let units: [Character: Int64] = ["d": 86_400, "h": 3600, "m": 60]
+        let units: [Character: Int64] = ["d": 86_400, "h": 3600, "m": 60, "s": 1]
         // Nine digits: nothing overflows.
         guard let unit = text.last.flatMap({ units[$0] }), text.utf8.count <= 10,
             let count = Int64(text.dropLast()), count >= 0

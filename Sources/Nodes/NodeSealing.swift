@@ -117,7 +117,7 @@ package struct BatchSealer: Sendable {
 
 /// What opens the values that were sent together. It keeps their key as long as the node has its own.
 @safe package final class ReceivedBatch: Sendable {
-    private let encapsulated: [UInt8]
+    package let encapsulated: [UInt8]
     private let algorithm: AlgorithmName
     private let key: NodeKey
     private let cipher = Mutex<XAES256GCM?>(nil)

@@ -21,6 +21,7 @@ extension NodeViews.State {
     mutating func lose(_ reason: String) {
         if isLinked { since = .now() }
         isLinked = false
+        hasFailed = true
         self.reason = reason
         table.lose()
     }

@@ -9,11 +9,15 @@ struct NodeTable {
         case missing, denied, revoked, stale, unknown
     }
 
-    private struct Known {
+    fileprivate struct Known {
         var values: [HeldVersion: ReceivedValue] = [:]
         /// What has come for the next view.
         var staged: [HeldVersion: ReceivedValue] = [:]
         var view: AlgorithmView?
+        /// What `view` was made of.
+        var sent: LinkView?
+        /// What was kept before this agent began, and how old it was then: shown if the server does not answer.
+        var kept: (view: LinkView, confirmed: ContinuousClock.Instant)?
         /// There is none, or this node may not have it.
         var isGone = false
         var isDenied = false
@@ -80,20 +84,9 @@ struct NodeTable {
     mutating func show(_ view: LinkView, of name: AlgorithmName) -> Bool {
         guard var state = known[name] else { return true }
         defer { known[name] = state }
-        let all = state.values.merging(state.staged) { _, new in new }
-        var values: [HeldVersion: ReceivedValue] = [:]
-        var entries: [Entry] = []
-        var isWhole = true
-        for entry in view.entries {
-            let value = entry.hasValue ? all[entry.held] : nil
-            if let value { values[entry.held] = value }
-            if entry.hasValue, value == nil { isWhole = false }
-            entries.append(Self.entry(entry, value))
-        }
-        (state.values, state.staged) = (values, [:])
-        state.generation = max(view.generation, state.generation + 1)
-        state.view = AlgorithmView(
-            generation: state.generation, modified: view.modified, entries: entries)
+        let isWhole = state.take(view)
+        state.sent = view
+        state.kept = nil
         state.isGone = false
         state.isConfirmed = true
         state.confirmed = .now
@@ -101,7 +94,50 @@ struct NodeTable {
         return isWhole
     }
 
-    private static func entry(_ entry: LinkEntry, _ value: ReceivedValue?) -> Entry {
+    // MARK: What is kept
+
+    /// What was kept of `name`: its values need not be sent again, and it is there if the server does not answer.
+    ///
+    /// - Parameter age: in seconds.
+    mutating func offer(_ kept: KeptView, _ age: UInt64, of name: AlgorithmName, by key: NodeKey) {
+        guard known[name]?.view == nil else { return }
+        var batches: [[UInt8]: ReceivedBatch] = [:]
+        for (held, value) in kept.values {
+            let batch = batches[value.encapsulated] ?? ReceivedBatch(value.encapsulated, for: name, by: key)
+            batches[value.encapsulated] = batch
+            known[name]?.values[held] = ReceivedValue(value.sealed, in: batch)
+        }
+        known[name]?.kept = (kept.view, .now - .seconds(age))
+    }
+
+    /// Shows what was kept of `name`, if nothing else came.
+    ///
+    /// - Returns: whether there is something to show now.
+    mutating func showKept(of name: AlgorithmName) -> Bool {
+        guard var state = known[name], state.view == nil, !state.isGone, let kept = state.kept else {
+            return hasAnswer(for: name)
+        }
+        _ = state.take(kept.view)
+        state.sent = kept.view
+        state.confirmed = kept.confirmed
+        known[name] = state
+        return true
+    }
+
+    /// What is to be kept of `name` now; nil if the server has said nothing of it over this connection.
+    func toKeep(of name: AlgorithmName, at moment: KeptMoment) -> KeptView? {
+        guard let state = known[name], state.isConfirmed, let sent = state.sent else { return nil }
+        let values = state.values.mapValues {
+            KeptValue(encapsulated: $0.batch.encapsulated, sealed: $0.bytes)
+        }
+        return KeptView(view: sent, values: values, confirmed: moment)
+    }
+
+    var confirmed: [AlgorithmName] { known.filter { $0.value.isConfirmed }.map(\.key) }
+    /// In seconds: when the server was last heard of.
+    var silence: UInt64 { UInt64(max(0, (ContinuousClock.now - heard).components.seconds)) }
+
+    fileprivate static func entry(_ entry: LinkEntry, _ value: ReceivedValue?) -> Entry {
         var details = Hasher()
         if let told = entry.details {
             details.combine(told.displayName.text)
@@ -161,5 +197,26 @@ struct NodeTable {
             known[name]?.isStale = isStale
         }
         return became
+    }
+}
+
+extension NodeTable.Known {
+    /// Makes `sent` what is shown, of the values that are there.
+    ///
+    /// - Returns: false if a value of it is missing.
+    fileprivate mutating func take(_ sent: LinkView) -> Bool {
+        let all = values.merging(staged) { _, new in new }
+        var isWhole = true
+        var entries: [Entry] = []
+        (values, staged) = ([:], [:])
+        for entry in sent.entries {
+            let value = entry.hasValue ? all[entry.held] : nil
+            if let value { values[entry.held] = value }
+            if entry.hasValue, value == nil { isWhole = false }
+            entries.append(NodeTable.entry(entry, value))
+        }
+        generation = max(sent.generation, generation + 1)
+        view = AlgorithmView(generation: generation, modified: sent.modified, entries: entries)
+        return isWhole
     }
 }

@@ -21,17 +21,22 @@ final class NodeViews: ViewSource {
         /// In seconds: how far the server's clock is ahead.
         var clockDifference: Int64 = 0
         var isRevoked = false
+        /// Whether connecting has failed, or a connection was lost, since this agent began.
+        var hasFailed = false
     }
     let state: Mutex<State>
     let store: SecretStore
     let log: Logger
-    private let key: NodeKey
+    let key: NodeKey
     private let link = Mutex<NodeLink?>(nil)
     private let onChange = Mutex<(@Sendable (AffectedMounts) -> Void)?>(nil)
     private let clock = DispatchQueue(label: "stale")
+    /// What is kept is written on this one, in the order in which it came.
+    let keeping = DispatchQueue(label: "keeping")
 
-    /// In milliseconds: how long a mount waits for its first view.
+    /// In milliseconds: how long a mount waits for its first view; and where the server could not be reached before.
     private static let patience = 8000
+    private static let patienceWithout = 3000
 
     init(_ store: SecretStore, _ membership: Membership, _ log: Logger) {
         self.store = store
@@ -55,7 +60,12 @@ final class NodeViews: ViewSource {
         try link.start { [weak self] in self?.state.withLock { LinkCredentials($0.membership) } }
     }
 
-    func stop() { link.withLock { $0 }?.stop() }
+    func stop() {
+        link.withLock { $0 }?.stop()
+        confirmKept()
+        // What is on its way to the disk gets there.
+        keeping.sync {}
+    }
 
     private func send(_ message: LinkMessage) { link.withLock { $0 }?.send(message) }
     private func tell(_ affected: AffectedMounts) { onChange.withLock { $0 }?(affected) }
@@ -64,20 +74,26 @@ final class NodeViews: ViewSource {
 
     func prepare(_ name: AlgorithmName) throws(StoreError) {
         follow(name)
-        let end = ContinuousClock.now + .milliseconds(Self.patience)
-        while state.withLock({ !$0.isRevoked && !$0.table.hasAnswer(for: name) }),
-            ContinuousClock.now < end
-        {
+        let began = ContinuousClock.now
+        while ContinuousClock.now - began < .milliseconds(Self.patience) {
+            let isDone = state.withLock { state in
+                if state.hasFailed, !state.isLinked {
+                    // What was kept is better than nothing, and waiting brings nothing else.
+                    if state.table.showKept(of: name) { return true }
+                    if ContinuousClock.now - began > .milliseconds(Self.patienceWithout) { return true }
+                }
+                return state.isRevoked || state.table.hasAnswer(for: name)
+            }
+            if isDone { return }
             pause(milliseconds: 2)
         }
+        state.withLock { _ = $0.table.showKept(of: name) }
     }
 
     private func follow(_ name: AlgorithmName) {
-        let held = state.withLock { state -> [HeldVersion]? in
-            guard state.table.add(name) else { return nil }
-            return state.table.held(of: name)
-        }
-        if let held { send(.follow(name, held: held)) }
+        guard state.withLock({ $0.table.add(name) }) else { return }
+        offerKept(of: name)
+        send(.follow(name, held: state.withLock { $0.table.held(of: name) }))
     }
 
     func view(of name: AlgorithmName, after before: AlgorithmView?) throws(StoreError) -> AlgorithmView {
@@ -151,8 +167,10 @@ final class NodeViews: ViewSource {
                 log.error("the server sent a view without its values", metadata: ["algorithm": "\(name)"])
             }
             tell(.some([.algorithm(name)]))
+            if isWhole { keepView(of: name) }
         case .gone(let name, let isDenied):
             state.withLock { $0.table.withdraw(name, isDenied: isDenied) }
+            forget(name)
             tell(.some([.algorithm(name)]))
         case .refused(let refusal): refuse(refusal)
         case .renewed(let key, let certificate):
@@ -181,6 +199,11 @@ final class NodeViews: ViewSource {
         }
         for (name, held) in follows { send(.follow(name, held: held)) }
         keep { $0.policy = welcome.policy }
+        if !welcome.policy.keeps {
+            forget(nil)
+        } else {
+            for name in state.withLock({ $0.table.confirmed }) { keepView(of: name) }
+        }
         guard isNew else { return }
         log.info("connected to the server", metadata: ["server": "\(status.server)"])
         if abs(difference) > 60 {
@@ -199,11 +222,13 @@ final class NodeViews: ViewSource {
             state.table.forgetValues()
             return !state.isRevoked
         }
+        forget(nil)
         if isNews { log.error("this node was revoked; nothing is opened any more") }
         tell(.all)
     }
 
     private func lose(_ reason: String) {
+        confirmKept()
         let isNews = state.withLock { state in
             defer { state.lose(reason) }
             return state.isLinked || state.reason != reason
@@ -233,14 +258,18 @@ final class NodeViews: ViewSource {
     // MARK: Age
 
     /// Looks whether anything has become too old.
-    private func watchAge() {
+    private func watchAge(_ turn: Int = 1) {
         clock.asyncAfter(deadline: .now() + .seconds(1)) { [weak self] in
             guard let self else { return }
             let stale = state.withLock { state in
                 state.table.becameStale(state.staleSeconds, state.isLinked)
             }
-            if !stale.isEmpty { tell(.some(Set(stale.map { .algorithm($0) }))) }
-            watchAge()
+            if !stale.isEmpty {
+                tell(.some(Set(stale.map { .algorithm($0) })))
+                if mayKeep { for name in stale { forget(name) } }
+            }
+            if turn % Self.keptInterval == 0 { confirmKept() }
+            watchAge(turn + 1)
         }
     }
 }

@@ -66,14 +66,21 @@ struct NodeCommand: ParsableCommand {
 
     struct SetCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "set", abstract: "Change how long a node goes on without the server.",
-            discussion: "Example:\n  secretfs node set worker-1 --max-stale 1h")
+            commandName: "set", abstract: "Change how a node goes on without the server.",
+            discussion:
+                "Examples:\n  secretfs node set worker-1 --max-stale 1h\n  secretfs node set worker-1 --keep")
         @OptionGroup var state: StateOptions
         @Argument(help: "The node.") var node: String
         @OptionGroup var policy: NodePolicyOptions
 
+        func validate() throws {
+            guard policy.maxStale != nil || policy.keep != nil else {
+                throw ValidationError("nothing to change: --max-stale, --keep or --no-keep")
+            }
+        }
+
         func run() throws {
-            let update = NodeUpdate(policy: try policy.parsed())
+            let update = NodeUpdate(maximumStale: try policy.seconds, keeps: policy.keep)
             NodeReport(try state.openStore().updateNode(try NodeName(node), update)).show()
         }
     }
@@ -128,15 +135,31 @@ struct NodeAlgorithms: ParsableArguments {
 struct NodePolicyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "How long it opens what the server has not confirmed (30m, 12h, 24h; at most 30d; 0m: not at all).",
+            "How long it opens what the server has not confirmed (30m, 12h; at most 30d; 0m: not at all). A new node: 24h.",
             valueName: "time"))
-    var maxStale = "24h"
+    var maxStale: String?
+    @Flag(
+        inversion: .prefixedNo,
+        help:
+            "Whether it keeps what it has, sealed, in its state folder: its agent can start without the server."
+    )
+    var keep: Bool?
 
-    func parsed() throws(Failure) -> NodePolicy {
-        guard let seconds = Moment.seconds(maxStale), seconds <= Int64(NodePolicy.maximumStale) else {
-            throw Failure(.badInput, "--max-stale is not a time of at most 30 days", hint: "for example 24h")
+    /// Nil if it is not given.
+    var seconds: UInt32? {
+        get throws(Failure) {
+            guard let maxStale else { return nil }
+            guard let seconds = Moment.seconds(maxStale), seconds <= Int64(NodePolicy.maximumStale) else {
+                throw Failure(
+                    .badInput, "--max-stale is not a time of at most 30 days", hint: "for example 24h")
+            }
+            return UInt32(seconds)
         }
-        return NodePolicy(maximumStale: UInt32(seconds))
+    }
+
+    /// Of a new node.
+    func policy() throws(Failure) -> NodePolicy {
+        NodePolicy(maximumStale: try seconds ?? NodePolicy.defaultStale, keeps: keep ?? false)
     }
 }
 
@@ -173,7 +196,7 @@ struct NodeTokenCommand: ParsableCommand {
                 throw Failure(.badInput, "--expires is in the past (\(expires)): nobody could use the token")
             }
             let token = try state.openStore().createEnrollment(
-                of: name, allowing: allowed, policy: try policy.parsed(), expires: expires)
+                of: name, allowing: allowed, policy: try policy.policy(), expires: expires)
             guard let token else {
                 throw Failure(
                     .notFound, "the store has no certificate authority yet",
@@ -194,6 +217,7 @@ struct NodeReport: Encodable {
     let allowed: [String]
     let revoked: Bool
     let maxStale: Int
+    let keeps: Bool
     let certificates: [String]
     let created: String
     let modified: String
@@ -204,6 +228,7 @@ struct NodeReport: Encodable {
         allowed = node.allowed.map(\.description)
         revoked = node.isRevoked
         maxStale = Int(node.policy.maximumStale)
+        keeps = node.policy.keeps
         certificates = node.certificates.map(hexadecimal)
         created = node.created.description
         modified = node.modified.description
@@ -217,6 +242,7 @@ struct NodeReport: Encodable {
         Output.line("Node       \(name)")
         Output.line("May have   \(may)")
         Output.line("Max stale  \(maxStale) seconds")
+        Output.line("Keeps      \(keeps ? "what it has, sealed, across its own restart" : "nothing")")
         Output.line("Created    \(created)")
         Output.line("Modified   \(modified)")
     }

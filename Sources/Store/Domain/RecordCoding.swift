@@ -53,6 +53,9 @@ enum RecordKind: UInt8 {
     case node = 0x4E  // "N"
     case enrollment = 0x45  // "E"
     case membership = 0x4D  // "M"
+    case kept = 0x56  // "V"
+    case keptMoment = 0x4F  // "O"
+    case keptValue = 0x57  // "W"
 
     /// The version of every metadata record's layout.
     static let format: UInt8 = 1

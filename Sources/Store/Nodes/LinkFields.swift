@@ -20,7 +20,7 @@ extension RecordWriter {
     mutating func write(_ welcome: LinkWelcome) {
         write(welcome.node.text)
         write(welcome.id)
-        write(welcome.policy.maximumStale)
+        write(welcome.policy.encoded)
         write(welcome.time)
     }
 
@@ -95,7 +95,7 @@ extension RecordReader {
     mutating func welcome() throws(RecordFormatError) -> LinkWelcome {
         guard let node = try? NodeName(text()) else { throw .malformed }
         return LinkWelcome(
-            node: node, id: try id(), policy: NodePolicy(maximumStale: try number(UInt32.self)),
+            node: node, id: try id(), policy: try NodePolicy(encoded: try number(UInt32.self)),
             time: try time())
     }
 

@@ -52,7 +52,7 @@ extension Membership {
         writer.write(id)
         writer.write(host)
         writer.write(port)
-        writer.write(policy.maximumStale)
+        writer.write(policy.encoded)
         for certificate in [authority, certificate] {
             writer.write(UInt16(certificate.count))
             writer.write(bytes: certificate)
@@ -75,7 +75,7 @@ extension Membership {
         id = try reader.id()
         host = try reader.text()
         port = try reader.number(UInt16.self)
-        policy = NodePolicy(maximumStale: try reader.number(UInt32.self))
+        policy = try NodePolicy(encoded: try reader.number(UInt32.self))
         authority = try reader.certificate()
         certificate = try reader.certificate()
         try reader.finish()

@@ -7,10 +7,22 @@ package struct NodePolicy: Hashable, Sendable {
     package static let defaultStale: UInt32 = 86_400
     package static let maximumStale: UInt32 = 30 * 86_400
     package var maximumStale: UInt32
+    /// Whether it keeps what it has in its state folder, so that its agent can start without the server.
+    package var keeps: Bool
 
     /// - Parameter maximumStale: at most 30 days.
-    package init(maximumStale: UInt32 = defaultStale) {
+    package init(maximumStale: UInt32 = defaultStale, keeps: Bool = false) {
         self.maximumStale = min(maximumStale, Self.maximumStale)
+        self.keeps = keeps
+    }
+
+    private static let keepsBit: UInt32 = 1 << 31
+    /// As records and messages have it.
+    var encoded: UInt32 { maximumStale | (keeps ? Self.keepsBit : 0) }
+    init(encoded: UInt32) throws(RecordFormatError) {
+        let seconds = encoded & ~Self.keepsBit
+        guard seconds <= Self.maximumStale else { throw .malformed }
+        self.init(maximumStale: seconds, keeps: encoded & Self.keepsBit != 0)
     }
 }
 
@@ -55,7 +67,7 @@ extension Node {
         writer.write(created)
         writer.write(modified)
         writer.write(isRevoked ? Self.revokedFlag : 0)
-        writer.write(policy.maximumStale)
+        writer.write(policy.encoded)
         writer.write(bytes: sealingKey)
         writer.write(certificates) { $0.write(bytes: $1) }
         writer.write(allowed) { $0.write($1.description) }
@@ -97,7 +109,7 @@ struct Enrollment: Hashable, Sendable {
         writer.write(node.text)
         writer.write(created)
         writer.write(expires)
-        writer.write(policy.maximumStale)
+        writer.write(policy.encoded)
         writer.write(bytes: hash)
         writer.write(allowed) { $0.write($1.description) }
         return writer.bytes
@@ -120,9 +132,7 @@ extension Enrollment {
 
 extension RecordReader {
     fileprivate mutating func policy() throws(RecordFormatError) -> NodePolicy {
-        let seconds = try number(UInt32.self)
-        guard seconds <= NodePolicy.maximumStale else { throw .malformed }
-        return NodePolicy(maximumStale: seconds)
+        try NodePolicy(encoded: try number(UInt32.self))
     }
 
     /// As it is written: ascending, each once, not more than there may be.

@@ -5,17 +5,20 @@ package import Secrets
 package struct NodeUpdate: Sendable {
     package var allowing: [Grantee]
     package var disallowing: [Grantee]
-    package var policy: NodePolicy?
+    /// In seconds; see `NodePolicy`.
+    package var maximumStale: UInt32?
+    package var keeps: Bool?
     /// For ever.
     package var revokes: Bool
 
     package init(
-        allowing: [Grantee] = [], disallowing: [Grantee] = [], policy: NodePolicy? = nil,
-        revokes: Bool = false
+        allowing: [Grantee] = [], disallowing: [Grantee] = [], maximumStale: UInt32? = nil,
+        keeps: Bool? = nil, revokes: Bool = false
     ) {
         self.allowing = allowing
         self.disallowing = disallowing
-        self.policy = policy
+        self.maximumStale = maximumStale
+        self.keeps = keeps
         self.revokes = revokes
     }
 }
@@ -49,10 +52,14 @@ extension SecretStore {
             var details = allowed.filter { !node.allowed.contains($0) }.map { "+\($0)" }
             details += node.allowed.filter { !allowed.contains($0) }.map { "-\($0)" }
             node.allowed = allowed
-            if let policy = update.policy, policy != node.policy {
-                node.policy = policy
+            let policy = NodePolicy(
+                maximumStale: update.maximumStale ?? node.policy.maximumStale,
+                keeps: update.keeps ?? node.policy.keeps)
+            if policy.maximumStale != node.policy.maximumStale {
                 details.append("max-stale \(policy.maximumStale)s")
             }
+            if policy.keeps != node.policy.keeps { details.append(policy.keeps ? "keeps" : "keeps nothing") }
+            node.policy = policy
             if update.revokes, !node.isRevoked {
                 node.isRevoked = true
                 details.append("revoked")
