@@ -12,13 +12,10 @@
 // In C because OSSL_PARAM keeps pointers to the names and values it is made of, and Swift lends a string or
 // an array to C for one call only.
 static inline int secretfs_hkdf_sha256(
-    int mode, const void *key, size_t key_count, const void *salt, size_t salt_count,
+    EVP_KDF *kdf, int mode, const void *key, size_t key_count, const void *salt, size_t salt_count,
     const void *info, size_t info_count, void *out, size_t out_count)
 {
-    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
-    if (kdf == NULL) return 0;
     EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
-    EVP_KDF_free(kdf); // the context holds its own reference
     if (context == NULL) return 0;
     OSSL_PARAM parameters[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA256", 0),

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Glibc
 
 /// A moment, to the nanosecond, as files have it. UTC.
@@ -22,10 +21,30 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
 
     /// RFC 3339 with milliseconds, for example `2026-11-23T14:03:05.120Z`.
     package var description: String {
-        // Half a millisecond more, so that cutting the digits after it cannot lose one to rounding.
-        let date = Date(
-            timeIntervalSince1970: Double(seconds) + (Double(nanoseconds / 1_000_000) + 0.5) / 1000)
-        return date.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+        // 0 to 9999, so that it is always as long.
+        let seconds = min(max(seconds, 0), 253_402_300_799)
+        let (year, month, day) = CivilDate.of(daysSince1970: seconds / 86_400)
+        let rest = seconds % 86_400
+        return unsafe String(unsafeUninitializedCapacity: 24) { buffer in
+            var place = 0
+            func put(_ value: Int64, _ width: Int, _ end: Unicode.Scalar) {
+                var value = value
+                for offset in stride(from: width - 1, through: 0, by: -1) {
+                    unsafe buffer[place + offset] = UInt8(ascii: "0") + UInt8(value % 10)
+                    value /= 10
+                }
+                unsafe buffer[place + width] = UInt8(ascii: end)
+                place += width + 1
+            }
+            put(year, 4, "-")
+            put(month, 2, "-")
+            put(day, 2, "T")
+            put(rest / 3600, 2, ":")
+            put(rest / 60 % 60, 2, ":")
+            put(rest % 60, 2, ".")
+            put(Int64(nanoseconds / 1_000_000), 3, "Z")
+            return place
+        }
     }
 
     package static func < (left: Self, right: Self) -> Bool {

@@ -1,3 +1,4 @@
+internal import CLinux
 import FoundationEssentials
 internal import Glibc
 package import Secrets

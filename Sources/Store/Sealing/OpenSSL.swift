@@ -6,6 +6,9 @@ internal import Glibc
     // SAFETY: never freed and never changed after they are fetched; EVP_CIPHER is safe to share.
     nonisolated(unsafe) static let aes256GCM = unsafe EVP_CIPHER_fetch(nil, "AES-256-GCM", nil)
     nonisolated(unsafe) static let aes256ECB = unsafe EVP_CIPHER_fetch(nil, "AES-256-ECB", nil)
+    // SAFETY: as above, EVP_KDF and EVP_MD too.
+    nonisolated(unsafe) static let hkdf = unsafe EVP_KDF_fetch(nil, "HKDF", nil)
+    nonisolated(unsafe) static let sha256 = unsafe EVP_MD_fetch(nil, "SHA256", nil)
 
     /// - Throws: `.library(operation)` unless `status` is OpenSSL's success, 1.
     @inline(__always)

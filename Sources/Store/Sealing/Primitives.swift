@@ -90,14 +90,15 @@ package func hkdf(_ key: RawSpan, salt: RawSpan, info: RawSpan, count: Int) thro
 func hkdf(
     _ step: HKDFStep, _ key: RawSpan, salt: RawSpan, info: RawSpan, count: Int
 ) throws(SealError) -> SecretValue {
-    try .sealing(capacity: count) { output throws(SealError) in
+    guard let kdf = unsafe OpenSSL.hkdf else { throw OpenSSL.failure("EVP_KDF_fetch HKDF") }
+    return try .sealing(capacity: count) { output throws(SealError) in
         let status = unsafe key.withUnsafeBytes { key in
             unsafe salt.withUnsafeBytes { salt in
                 unsafe info.withUnsafeBytes { info in
                     unsafe output.withUnsafeMutableBytes { buffer, used in
                         used = count
                         return unsafe secretfs_hkdf_sha256(
-                            step.mode, key.baseAddress, key.count, salt.baseAddress, salt.count,
+                            kdf, step.mode, key.baseAddress, key.count, salt.baseAddress, salt.count,
                             info.baseAddress,
                             info.count,
                             buffer.baseAddress, count)
@@ -112,9 +113,10 @@ func hkdf(
 /// SHA-256, 32 bytes. For noticing accidents, and of secrets only where nobody can try them all: 256 random bits.
 package func sha256(_ bytes: RawSpan) throws(SealError) -> [UInt8] {
     var digest = [UInt8](repeating: 0, count: 32)
+    guard let algorithm = unsafe OpenSSL.sha256 else { throw OpenSSL.failure("EVP_MD_fetch SHA256") }
     let status = unsafe bytes.withUnsafeBytes { bytes in
         unsafe digest.withUnsafeMutableBufferPointer { digest in
-            unsafe EVP_Q_digest(nil, "SHA256", nil, bytes.baseAddress, bytes.count, digest.baseAddress, nil)
+            unsafe EVP_Digest(bytes.baseAddress, bytes.count, digest.baseAddress, nil, algorithm, nil)
         }
     }
     try OpenSSL.check(status, "SHA-256")

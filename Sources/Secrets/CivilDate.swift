@@ -1,11 +1,11 @@
-/// Days and dates of the Gregorian calendar, without a formatter: one is written with each open of a value.
+/// Days and dates of the Gregorian calendar, without a formatter: one is written with each open of a value, and with each request.
 ///
 /// - Source: H. Hinnant, chrono-Compatible Low-Level Date Algorithms, 2013.
-enum CivilDate {
+package enum CivilDate {
     private static let daysOf400Years: Int64 = 146_097
 
     /// - Parameter days: 0 or more.
-    static func of(daysSince1970 days: Int64) -> (year: Int64, month: Int64, day: Int64) {
+    package static func of(daysSince1970 days: Int64) -> (year: Int64, month: Int64, day: Int64) {
         // Years that begin in March have their leap day at their end.
         let shifted = days + 719_468
         let era = shifted / daysOf400Years
@@ -21,7 +21,7 @@ enum CivilDate {
     }
 
     /// - Parameters: 0 to 9999, 1 to 12, 1 to 31.
-    static func daysSince1970(year: Int64, month: Int64, day: Int64) -> Int64 {
+    package static func daysSince1970(year: Int64, month: Int64, day: Int64) -> Int64 {
         let year = month <= 2 ? year - 1 : year
         let era = (year >= 0 ? year : year - 399) / 400
         let yearOfEra = year - era * 400
