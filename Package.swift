@@ -105,11 +105,13 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             swiftSettings: strict),
+        // JSON from outside, read strictly, its values in memory that wipes itself.
+        .target(name: "JSONText", dependencies: ["Secrets"], swiftSettings: strict),
         // External secret stores behind one protocol.
         .target(
             name: "Providers",
             dependencies: [
-                "Secrets",
+                "Secrets", "JSONText",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -129,7 +131,7 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Console", "Secrets", "Store", "Nodes", "Link",
+                "Console", "Secrets", "Store", "Nodes", "Link", "JSONText",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Mustache", package: "swift-mustache"),
@@ -187,9 +189,11 @@ let package = Package(
             dependencies: ["Nodes", "Store", "Secrets", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: checked),
         .testTarget(
+            name: "JSONTextTests", dependencies: ["JSONText", "Secrets"], swiftSettings: checked),
+        .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "Console", "Store", "Secrets",
+                "Server", "JSONText", "Console", "Store", "Secrets",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ],

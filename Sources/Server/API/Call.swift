@@ -1,4 +1,5 @@
 import FoundationEssentials
+import JSONText
 import Secrets
 
 /// One request, taken apart: who asks, and what for.

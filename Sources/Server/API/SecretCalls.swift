@@ -1,5 +1,6 @@
 import FoundationEssentials
 import HTTPTypes
+import JSONText
 import Secrets
 import Store
 

@@ -1,5 +1,6 @@
 import Console
 import HTTPTypes
+import JSONText
 import Secrets
 import Store
 

@@ -1,3 +1,4 @@
+import JSONText
 import Secrets
 
 /// What is wrong with the body of a form. Never with what is in it.

@@ -1,5 +1,3 @@
-import Secrets
-
 /// Reads a JSON text (RFC 8259) strictly: valid UTF-8 (RFC 3629), no name twice in an object, nothing but blanks after
 /// the value, nothing beyond the limits. A text is hostile: it costs no more memory than its limits say.
 struct JSONParser {
@@ -161,5 +159,5 @@ struct JSONParser {
 }
 
 extension RawSpan {
-    func byte(at offset: Int) -> UInt8 { unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
+    package func byte(at offset: Int) -> UInt8 { unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
 }

@@ -1,13 +1,13 @@
-import Secrets
+package import Secrets
 
 /// The object that the body of a request is. The text stays in memory that wipes itself; a member is taken out of it
 /// when it is asked for, a value straight into a `SecretValue`.
-struct JSONObject: Sendable {
+package struct JSONObject: Sendable {
     private let text: SecretBuffer
     private let members: [String: JSONNode]
 
     /// - Throws: if `text` is not JSON, or something else than an object.
-    init(_ text: SecretBuffer) throws(JSONError) {
+    package init(_ text: SecretBuffer) throws(JSONError) {
         let root = try text.withBytes { bytes throws(JSONError) in try JSONParser.parse(bytes) }
         guard case .object(let members) = root else { throw JSONError("it is \(root.kind), not an object") }
         self.text = text
@@ -15,17 +15,17 @@ struct JSONObject: Sendable {
     }
 
     /// - Throws: if there is a member of another name. Its name is not told: somebody may have typed a value there.
-    func allowOnly(_ names: Set<String>) throws(JSONError) {
+    package func allowOnly(_ names: Set<String>) throws(JSONError) {
         guard members.keys.allSatisfy(names.contains) else {
             throw JSONError(
                 "it has a member that is not known here; known are \(names.sorted().joined(separator: ", "))")
         }
     }
 
-    func has(_ name: String) -> Bool { members[name] != nil }
+    package func has(_ name: String) -> Bool { members[name] != nil }
 
     /// Nil if it is not there.
-    func string(_ name: String) throws(JSONError) -> String? {
+    package func string(_ name: String) throws(JSONError) -> String? {
         guard let node = members[name] else { return nil }
         guard case .string(let range) = node else { throw wrong(name, "a string", node) }
         return text.withBytes { bytes in
@@ -33,7 +33,7 @@ struct JSONObject: Sendable {
         }
     }
 
-    func requiredString(_ name: String) throws(JSONError) -> String {
+    package func requiredString(_ name: String) throws(JSONError) -> String {
         guard let string = try string(name) else { throw missing(name) }
         return string
     }
@@ -41,7 +41,7 @@ struct JSONObject: Sendable {
     /// Nil if it is not there.
     ///
     /// - Throws: `JSONError` for another type; `SecretMemoryError`; `ValueTooLong`.
-    func value(_ name: String) throws -> SecretValue? {
+    package func value(_ name: String) throws -> SecretValue? {
         guard let node = members[name] else { return nil }
         guard case .string(let range) = node else { throw wrong(name, "a string", node) }
         let value = try text.withBytes { bytes in try JSONString.value(of: range, in: bytes) }
@@ -50,7 +50,7 @@ struct JSONObject: Sendable {
     }
 
     /// A whole number from 0 on, without an exponent; 1.0 is one.
-    func number(_ name: String) throws(JSONError) -> UInt32? {
+    package func number(_ name: String) throws(JSONError) -> UInt32? {
         guard let node = members[name] else { return nil }
         guard case .number(let range) = node else { throw wrong(name, "a number", node) }
         let digits = text.withBytes { bytes in range.prefix(64).map { bytes.byte(at: $0) } }
@@ -64,7 +64,7 @@ struct JSONObject: Sendable {
     }
 
     /// Nil if it is not there.
-    func strings(_ name: String) throws(JSONError) -> [String]? {
+    package func strings(_ name: String) throws(JSONError) -> [String]? {
         guard let node = members[name] else { return nil }
         guard case .array(let nodes) = node else { throw wrong(name, "an array of strings", node) }
         var strings: [String] = []
@@ -83,4 +83,6 @@ struct JSONObject: Sendable {
 }
 
 /// A value has more bytes than are stored.
-struct ValueTooLong: Error {}
+package struct ValueTooLong: Error {
+    package init() {}
+}

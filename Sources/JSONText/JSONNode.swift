@@ -1,6 +1,6 @@
 /// One value of a JSON text: where it stands in it. Nothing is taken out of the text until it is asked for, and then
 /// into the memory that fits it.
-indirect enum JSONNode: Sendable {
+package indirect enum JSONNode: Sendable {
     case object([JSONMember])
     case array([JSONNode])
     /// Without its quotes.
@@ -11,7 +11,7 @@ indirect enum JSONNode: Sendable {
     case null
 
     /// In words for the author of a request.
-    var kind: String {
+    package var kind: String {
         switch self {
         case .object: "an object"
         case .array: "an array"
@@ -23,13 +23,13 @@ indirect enum JSONNode: Sendable {
     }
 }
 
-struct JSONMember: Sendable {
-    let name: String
-    let node: JSONNode
+package struct JSONMember: Sendable {
+    package let name: String
+    package let node: JSONNode
 }
 
 /// What is wrong with a JSON text. Never with what is in it: somebody may have written a value in the wrong place.
-struct JSONError: Error, Equatable, Sendable {
-    let reason: String
-    init(_ reason: String) { self.reason = reason }
+package struct JSONError: Error, Equatable, Sendable {
+    package let reason: String
+    package init(_ reason: String) { self.reason = reason }
 }
