@@ -14,6 +14,8 @@ final class Connecting: Sendable {
         var asked: SecretValue?
         var heard = ContinuousClock.now
         var isRenewed = false
+        /// When there was a new certificate last.
+        var renewed: ContinuousClock.Instant?
         /// The server does not want this node.
         var isRefused = false
     }
@@ -85,7 +87,7 @@ final class Connecting: Sendable {
                 state.writer = outbound
                 state.heard = .now
             }
-            try await outbound.send(.hello)
+            try await ServerConnection.begin(.hello, inbound, outbound)
             return try await withThrowingTaskGroup(of: String.self) { group in
                 group.addTask { try await self.receive(inbound) }
                 group.addTask { try await self.keepAlive(outbound) }
@@ -132,13 +134,18 @@ final class Connecting: Sendable {
 
     // MARK: The certificate
 
-    /// When two thirds of its time are over.
+    /// When two thirds of its time are over. Not sooner after the last renewal than a third of it takes: by a clock that
+    /// is far ahead, each new certificate has ended too.
     private func isRenewalDue() -> Bool {
         guard let times = try? NodeCertificates.validity(of: state.withLock { $0.credentials.certificate })
         else {
             return false
         }
-        let due = times.lowerBound + (times.upperBound - times.lowerBound) * 2 / 3
+        let third = (times.upperBound - times.lowerBound) / 3
+        if let renewed = state.withLock({ $0.renewed }), ContinuousClock.now - renewed < .seconds(third) {
+            return false
+        }
+        let due = times.lowerBound + third * 2
         return Double(Timestamp.now().seconds) >= due
     }
 
@@ -152,6 +159,7 @@ final class Connecting: Sendable {
                 host: old.host, port: old.port, authority: old.authority, certificate: certificate, key: key)
             state.asked = nil
             state.isRenewed = true
+            state.renewed = .now
         }
         try await agent.send(.renewed(key: key, certificate: certificate))
     }

@@ -40,11 +40,9 @@ struct Redeeming {
         let channel = try await ServerConnection.open(
             host: host, port: port, authority: authority, identity: nil)
         let answer = try await channel.executeThenClose { inbound, outbound in
-            try await outbound.send(
-                .enroll(
-                    LinkEnrollment(
-                        token: token.id, secret: token.secret, sealingKey: redemption.sealingKey,
-                        request: request)))
+            let enrollment = LinkEnrollment(
+                token: token.id, secret: token.secret, sealingKey: redemption.sealingKey, request: request)
+            try await ServerConnection.begin(.enroll(enrollment), inbound, outbound)
             var frames = inbound.makeAsyncIterator()
             return try await frames.next()
         }

@@ -36,6 +36,17 @@ enum ServerConnection {
         }
     }
 
+    /// Says the first thing on a connection. If it ended before that, what came in tells why: TLS did not accept it.
+    static func begin(
+        _ message: LinkMessage, _ inbound: NIOAsyncChannelInboundStream<[UInt8]>, _ outbound: FrameWriter
+    ) async throws {
+        do { try await outbound.send(message) } catch {
+            var frames = inbound.makeAsyncIterator()
+            while try await frames.next() != nil {}
+            throw error
+        }
+    }
+
     /// The certificate in the server's chain whose SHA-256 is `pin`. Nothing is said to the server.
     static func authority(of host: String, port: UInt16, pinned pin: [UInt8]) async throws -> [UInt8]? {
         var configuration = TLSConfiguration.makeClientConfiguration()
