@@ -189,6 +189,15 @@ let package = Package(
             dependencies: ["Nodes", "Store", "Secrets", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: checked),
         .testTarget(
+            name: "ProvidersTests",
+            dependencies: [
+                "Providers", "JSONText", "Secrets",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+            ],
+            swiftSettings: checked),
+        .testTarget(
             name: "JSONTextTests", dependencies: ["JSONText", "Secrets"], swiftSettings: checked),
         .testTarget(
             name: "ServerTests",

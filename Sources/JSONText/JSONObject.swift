@@ -10,6 +10,10 @@ package struct JSONObject: Sendable {
     package init(_ text: SecretBuffer) throws(JSONError) {
         let root = try text.withBytes { bytes throws(JSONError) in try JSONParser.parse(bytes) }
         guard case .object(let members) = root else { throw JSONError("it is \(root.kind), not an object") }
+        self.init(text, members)
+    }
+
+    private init(_ text: SecretBuffer, _ members: [JSONMember]) {
         self.text = text
         self.members = Dictionary(members.map { ($0.name, $0.node) }) { first, _ in first }
     }
@@ -23,6 +27,34 @@ package struct JSONObject: Sendable {
     }
 
     package func has(_ name: String) -> Bool { members[name] != nil }
+    package var names: [String] { members.keys.sorted() }
+
+    /// The object that a member is. Nil if it is not there, or null.
+    package func object(_ name: String) throws(JSONError) -> JSONObject? {
+        switch members[name] {
+        case .object(let members): return JSONObject(text, members)
+        case nil, .null: return nil
+        case .some(let node): throw wrong(name, "an object", node)
+        }
+    }
+
+    /// What a member says, if it is one thing: a string's bytes, a number or a truth value as it is written.
+    ///
+    /// - Returns: nil if it is not there.
+    /// - Throws: `JSONError` for null, an object or an array; `SecretMemoryError`; `ValueTooLong`.
+    package func scalar(_ name: String) throws -> SecretValue? {
+        switch members[name] {
+        case nil: return nil
+        case .string: return try value(name)
+        case .number(let range):
+            guard range.count <= SecretValue.maximumCount else { throw ValueTooLong() }
+            return try text.withBytes { bytes in try SecretValue(copying: bytes.extracting(range)) }
+        case .bool(let bool):
+            let word = Array((bool ? "true" : "false").utf8)
+            return try SecretValue(copying: unsafe word.span.bytes)
+        case .some(let node): throw wrong(name, "one value", node)
+        }
+    }
 
     /// Nil if it is not there.
     package func string(_ name: String) throws(JSONError) -> String? {
@@ -61,6 +93,13 @@ package struct JSONObject: Sendable {
             throw JSONError("\(name) is not a whole number that is possible here")
         }
         return number
+    }
+
+    /// Nil if it is not there.
+    package func truth(_ name: String) throws(JSONError) -> Bool? {
+        guard let node = members[name] else { return nil }
+        guard case .bool(let bool) = node else { throw wrong(name, "true or false", node) }
+        return bool
     }
 
     /// Nil if it is not there.

@@ -1,0 +1,67 @@
+import Secrets
+
+/// Where a provider is: `https://HOST[:PORT]`, or `http://` on a loopback address. Nothing else is in it, so that no text
+/// of a reference can lead elsewhere.
+struct ProviderURL: Hashable, Sendable {
+    /// `https://vault.example.org:8200`, without a slash at its end.
+    let origin: String
+    /// With its port, if it has one: for people.
+    let host: String
+
+    /// - Throws: what is wrong with `text`, in words for its author.
+    init(_ text: String, setting: String) throws(ProviderFailure) {
+        func wrong(_ reason: String) -> ProviderFailure {
+            ProviderFailure(.malformed, "\(setting) is not an address of a provider: \(reason)")
+        }
+        var rest = text[...]
+        while rest.hasSuffix("/") { rest = rest.dropLast() }
+        let isPlain = rest.hasPrefix("http://")
+        guard isPlain || rest.hasPrefix("https://") else {
+            throw wrong("it begins with https://")
+        }
+        let host = rest.dropFirst(isPlain ? 7 : 8)
+        guard (1...255).contains(host.utf8.count), host.utf8.allSatisfy(Self.mayBeInHost) else {
+            throw wrong("behind https:// are a name or an address, and a port, and nothing else")
+        }
+        let name = Self.name(of: host)
+        guard !isPlain || Self.loopback.contains(name) else {
+            throw wrong("without TLS, tokens and values would cross the network in the clear")
+        }
+        self.host = String(host)
+        origin = (isPlain ? "http://" : "https://") + host
+    }
+
+    private static let loopback: Set<String> = ["127.0.0.1", "[::1]", "localhost"]
+
+    private static func mayBeInHost(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: ":"),
+            UInt8(ascii: "["), UInt8(ascii: "]"):
+            true
+        default: false
+        }
+    }
+
+    private static func name(of host: Substring) -> String {
+        if host.hasPrefix("["), let end = host.firstIndex(of: "]") { return String(host[...end]) }
+        return String(host.split(separator: ":").first ?? "")
+    }
+}
+
+/// One part of a path, with everything encoded that is not unreserved (RFC 3986, 2.3): a slash in it is no slash.
+func encodedPart(_ part: some StringProtocol) -> String {
+    var text = ""
+    for byte in part.utf8 {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+            UInt8(ascii: "~"):
+            text.unicodeScalars.append(Unicode.Scalar(byte))
+        default:
+            let digits = String(byte, radix: 16, uppercase: true)
+            text += "%" + (digits.utf8.count < 2 ? "0" : "") + digits
+        }
+    }
+    return text
+}

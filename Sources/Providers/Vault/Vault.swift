@@ -1,0 +1,266 @@
+import Crypto
+import JSONText
+import NIOCore
+import NIOHTTP1
+package import Secrets
+
+/// HashiCorp Vault or OpenBao, KV version 2 or 1.
+package final class Vault: Provider {
+    package static let settings = VaultSettings.all
+
+    private let settings: VaultSettings
+    private let http: ProviderHTTP
+    private let session: VaultSession
+    /// Version 1 has no versions: ours are made of the value, by a key that nobody knows.
+    private let versionKey = SymmetricKey(size: .bits256)
+
+    /// - Throws: `.malformed`, naming the setting.
+    package convenience init(_ configuration: ProviderConfiguration) throws(ProviderFailure) {
+        try self.init(configuration, requestSeconds: ProviderHTTP.requestSeconds)
+    }
+
+    init(_ configuration: ProviderConfiguration, requestSeconds: Int64) throws(ProviderFailure) {
+        settings = try VaultSettings(configuration)
+        http = ProviderHTTP(settings.tls, seconds: requestSeconds)
+        session = VaultSession(settings, http)
+    }
+
+    package var capabilities: ProviderCapabilities { .all }
+
+    package func close() async {
+        await session.forget()
+        await http.close()
+    }
+
+    package func test(_ reference: ProviderReference?) async throws(ProviderFailure) -> [String] {
+        await session.forget()
+        _ = try await session.token()
+        var lines = ["logged in to \(settings.url.host)"]
+        guard let reference else {
+            lines.append("no reference was given: that reading is allowed was not tried")
+            return lines
+        }
+        let reading = try await read(reference, version: nil, known: nil)
+        if case .value(let found) = reading {
+            lines.append("read \(reference): version \(found.version), \(found.value.count) bytes")
+        }
+        return lines
+    }
+
+    // MARK: Reading
+
+    package func read(
+        _ reference: ProviderReference, version: ProviderVersion?, known: ProviderVersion?
+    ) async throws(ProviderFailure) -> ProviderReading {
+        let path = try VaultPath(reference, isVersioned: settings.isVersioned)
+        guard settings.isVersioned else {
+            guard version == nil else {
+                throw ProviderFailure(.malformed, "KV version 1 keeps no versions: nothing can be pinned")
+            }
+            return try await readUnversioned(reference, path, known)
+        }
+        if let known, version == nil, let newest = try await newest(path), newest == known {
+            return .unchanged(timeToLive: nil)
+        }
+        return .value(try await readVersioned(reference, path, version))
+    }
+
+    /// What the newest version is, without reading it. Nil if that cannot be told, or there is none: then the value is asked for.
+    private func newest(_ path: VaultPath) async throws(ProviderFailure) -> ProviderVersion? {
+        guard let metadata = path.metadata else { return nil }
+        let answer: ProviderResponse
+        do throws(ProviderFailure) { answer = try await ask(.GET, metadata, nil) } catch {
+            // Policies often allow data and not metadata.
+            guard error.kind == .denied else { throw error }
+            return nil
+        }
+        guard answer.status == 200 else { return nil }
+        return try VaultAnswer.reading(answer.host) {
+            let data = try answer.json().object("data")
+            guard let number = try data?.number("current_version"),
+                let newest = try data?.object("versions")?.object(String(number)),
+                try newest.truth("destroyed") != true, try newest.string("deletion_time") ?? "" == ""
+            else { return nil }
+            return ProviderVersion(String(number))
+        }
+    }
+
+    private func readVersioned(
+        _ reference: ProviderReference, _ path: VaultPath, _ version: ProviderVersion?
+    ) async throws(ProviderFailure) -> ProviderValue {
+        var place = path.data
+        if let version {
+            guard let number = UInt32(version.text), number > 0 else {
+                throw ProviderFailure(.malformed, "a version of KV version 2 is a number from 1 on")
+            }
+            place += "?version=\(number)"
+        }
+        let answer = try await found(place, reference)
+        return try VaultAnswer.reading(answer.host) {
+            let data = try answer.json().object("data")
+            guard let number = try data?.object("metadata")?.number("version"), number > 0,
+                let found = ProviderVersion(String(number)), version.map({ $0.text == found.text }) ?? true
+            else {
+                throw ProviderFailure(
+                    .malformed, "\(answer.host) answers without the version: is this KV version 1?")
+            }
+            guard let fields = try data?.object("data") else {
+                throw ProviderFailure(.absent, "that version of \(reference.path) is deleted")
+            }
+            return ProviderValue(try field(of: fields, reference), found)
+        }
+    }
+
+    private func readUnversioned(
+        _ reference: ProviderReference, _ path: VaultPath, _ known: ProviderVersion?
+    ) async throws(ProviderFailure) -> ProviderReading {
+        let answer = try await found(path.data, reference)
+        return try VaultAnswer.reading(answer.host) {
+            let body = try answer.json()
+            guard let fields = try body.object("data") else {
+                throw ProviderFailure(.malformed, "\(answer.host) answers without data")
+            }
+            let value = try field(of: fields, reference)
+            let code = value.withBytes { bytes in
+                unsafe bytes.withUnsafeBytes {
+                    unsafe HMAC<SHA256>.authenticationCode(for: $0, using: versionKey)
+                }
+            }
+            let text = Array(code).prefix(16).map { byte in
+                (byte < 16 ? "0" : "") + String(byte, radix: 16)
+            }.joined()
+            guard let version = ProviderVersion(text), version != known else {
+                return .unchanged(timeToLive: nil)
+            }
+            return .value(ProviderValue(value, version))
+        }
+    }
+
+    /// The one that is named; without a name the only one.
+    private func field(of fields: JSONObject, _ reference: ProviderReference) throws -> SecretValue {
+        let names = fields.names
+        guard let name = reference.field ?? (names.count == 1 ? names[0] : nil) else {
+            throw ProviderFailure(
+                .malformed, "\(reference.path) has \(names.count) fields: name one, \(reference.path)#FIELD")
+        }
+        guard fields.has(name) else {
+            throw ProviderFailure(.absent, "\(reference.path) has no field \(name)")
+        }
+        guard let value = try fields.scalar(name) else {
+            throw ProviderFailure(.absent, "\(reference.path) has no field \(name)")
+        }
+        return value
+    }
+
+    /// - Throws: `.absent` where the answer says that there is nothing, and only there.
+    private func found(
+        _ place: String, _ reference: ProviderReference
+    ) async throws(ProviderFailure) -> ProviderResponse {
+        let answer = try await ask(.GET, place, nil)
+        switch answer.status {
+        case 200: return answer
+        case 404 where VaultAnswer.isAbsence(answer):
+            throw ProviderFailure(.absent, "there is nothing at \(reference.path), or it is deleted")
+        default: throw VaultAnswer.failure(answer, "reading \(reference.path)")
+        }
+    }
+
+    // MARK: Writing
+
+    package func write(
+        _ value: SecretValue, to reference: ProviderReference, if condition: ProviderCondition
+    ) async throws(ProviderFailure) -> ProviderVersion {
+        guard value.isUTF8 else {
+            throw ProviderFailure(.malformed, "the value is no text (UTF-8), and Vault keeps nothing else")
+        }
+        let path = try VaultPath(reference, isVersioned: settings.isVersioned)
+        let name = reference.field ?? "value"
+        let present = try await present(reference, path)
+        guard present.fields.allSatisfy({ $0 == name }) else {
+            throw ProviderFailure(
+                .conflict,
+                "\(reference.path) has other fields, which would be lost: write to a path of its own")
+        }
+        switch condition {
+        case .any: break
+        case .absent where present.fields.isEmpty: break
+        case .version(let version) where present.version?.text == version.text && !present.fields.isEmpty:
+            break
+        case .absent, .version:
+            throw ProviderFailure(
+                .conflict, "\(reference.path) is not what was expected: somebody changed it")
+        }
+        let fields: [(String, JSONWriter.Member)] = [(name, .secret(value))]
+        guard settings.isVersioned else {
+            let body = JSONWriter.object([name: .secret(value)])
+            let answer = try await ask(.POST, path.data, body)
+            guard answer.status == 200 || answer.status == 204 else {
+                throw VaultAnswer.failure(answer, "writing \(reference.path)")
+            }
+            guard case .value(let made) = try await readUnversioned(reference, path, nil) else {
+                throw ProviderFailure(.malformed, "\(answer.host) does not show what was written")
+            }
+            return made.version
+        }
+        let last = present.version.flatMap { UInt32($0.text) } ?? 0
+        let body = JSONWriter.object(["options": .object([("cas", .number(last))]), "data": .object(fields)])
+        let answer = try await ask(.POST, path.data, body)
+        if answer.status == 400 {
+            throw ProviderFailure(.conflict, "\(reference.path) was changed by somebody else meanwhile")
+        }
+        guard answer.status == 200 else { throw VaultAnswer.failure(answer, "writing \(reference.path)") }
+        let made = try VaultAnswer.reading(answer.host) {
+            try answer.json().object("data")?.number("version").flatMap { ProviderVersion(String($0)) }
+        }
+        guard let made else { throw ProviderFailure(.malformed, "\(answer.host) does not say what it wrote") }
+        return made
+    }
+
+    /// What is there before a write: the newest version, deleted or not, and the names of its fields.
+    private func present(
+        _ reference: ProviderReference, _ path: VaultPath
+    ) async throws(ProviderFailure) -> (version: ProviderVersion?, fields: [String]) {
+        let answer = try await ask(.GET, path.data, nil)
+        guard answer.status == 200 || answer.status == 404 && VaultAnswer.isAbsence(answer) else {
+            throw VaultAnswer.failure(answer, "reading \(reference.path)")
+        }
+        return try VaultAnswer.reading(answer.host) {
+            let data = try answer.json().object("data")
+            guard settings.isVersioned else { return (nil, data?.names ?? []) }
+            let number = try data?.object("metadata")?.number("version")
+            return (number.flatMap { ProviderVersion(String($0)) }, try data?.object("data")?.names ?? [])
+        }
+    }
+
+    /// All versions of it: what is left of a secret would be found by whoever reads the path later.
+    package func delete(_ reference: ProviderReference) async throws(ProviderFailure) {
+        let path = try VaultPath(reference, isVersioned: settings.isVersioned)
+        let answer = try await ask(.DELETE, path.metadata ?? path.data, nil)
+        guard [200, 204, 404].contains(answer.status) else {
+            throw VaultAnswer.failure(answer, "deleting \(reference.path)")
+        }
+    }
+
+    // MARK: Asking
+
+    /// With a token; once more with a new one if that is refused: it may have been revoked.
+    private func ask(
+        _ method: HTTPMethod, _ path: String, _ body: ByteBuffer?
+    ) async throws(ProviderFailure) -> ProviderResponse {
+        let token = try await session.token()
+        let answer = try await send(method, path, body, token)
+        guard answer.status == 403 else { return answer }
+        let another = try await session.token(after: token)
+        let second = try await send(method, path, body, another)
+        guard second.status != 403 else { throw VaultAnswer.failure(second, "this with its policies") }
+        return second
+    }
+
+    private func send(
+        _ method: HTTPMethod, _ path: String, _ body: ByteBuffer?, _ token: SecretValue
+    ) async throws(ProviderFailure) -> ProviderResponse {
+        var request = VaultAnswer.request(method, path, body, settings)
+        try request.set("X-Vault-Token", to: token)
+        return try await http.send(request)
+    }
+}

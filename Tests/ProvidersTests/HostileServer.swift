@@ -1,0 +1,64 @@
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+
+/// A server that answers whatever it is told to, byte by byte, and keeps what it was sent.
+final class HostileServer: Sendable {
+    let address: String
+    private let channel: any Channel
+    let sent: NIOLockedBytes
+
+    /// - Parameter answers: what comes back to the first request, the second, and so on; the last one to all others. Nil:
+    ///   nothing, ever.
+    init(_ answers: [String?]) async throws {
+        let sent = NIOLockedBytes()
+        self.sent = sent
+        channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Answering(answers, sent))
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        address = "http://127.0.0.1:\(channel.localAddress?.port ?? 0)"
+    }
+
+    func close() async { try? await channel.close() }
+
+    static func answer(_ status: String, _ body: String, _ headers: String...) -> String {
+        let all = ["HTTP/1.1 \(status)", "Content-Length: \(body.utf8.count)"] + headers
+        return all.joined(separator: "\r\n") + "\r\n\r\n" + body
+    }
+}
+
+final class NIOLockedBytes: Sendable {
+    private let box = NIOLockedValueBox<(text: String, requests: Int)>(("", 0))
+    var text: String { box.withLockedValue { $0.text } }
+    /// - Returns: how many requests came before.
+    func add(_ text: String) -> Int {
+        box.withLockedValue { box in
+            box.text += text
+            guard text.contains("HTTP/1.1\r\n") else { return -1 }
+            box.requests += 1
+            return box.requests - 1
+        }
+    }
+}
+
+private final class Answering: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+    private let answers: [String?]
+    private let sent: NIOLockedBytes
+
+    init(_ answers: [String?], _ sent: NIOLockedBytes) {
+        self.answers = answers
+        self.sent = sent
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let number = sent.add(String(buffer: unwrapInboundIn(data)))
+        guard number >= 0, let answer = answers[min(number, answers.count - 1)] else { return }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: answer)), promise: nil)
+    }
+}
