@@ -3,9 +3,11 @@
 import functools
 import re
 import statistics
+import subprocess
 
+from node_peers import followers, pushed
 from server_peers import FEW, bao, ours
-from stage import folder, row, run
+from stage import folder, percentile, row, run
 
 CONNECTIONS = 64
 ROUNDS = 5
@@ -110,3 +112,23 @@ def api_memory():
         ratios.append(us / them)
         texts.append(f"{name}: {us:.0f} MiB against {them:.0f} MiB: ratio {ratios[-1]:.2f}")
     return "; ".join(texts), max(ratios) <= 0.5
+
+
+NODES = 200
+PUSHES = 40
+
+
+@row("push of an update to 200 connected nodes, from the start of the command until the node has it (p99)", "—", "≤ 250 ms")
+def push():
+    def change():
+        command = subprocess.Popen(
+            ["secretfs", "secret", "update", "bench/Followed", "ENTRY_7", "--value-file", "-"], stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL)
+        command.stdin.write(b"y" * 32)
+        command.stdin.close()
+        return command
+
+    with followers(NODES) as nodes:
+        times = [time * 1000 for _ in range(PUSHES) for time in pushed(nodes, change)]
+    median, tail = statistics.median(times), percentile(times, 0.99)
+    return f"{tail:.0f} ms, median {median:.0f} ms, of {len(times):,} arrivals", tail <= 250
