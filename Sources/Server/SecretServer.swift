@@ -136,7 +136,7 @@ package enum SecretServer {
         let certificates = try CertificateSource(
             .nodes(store, hosts: names.filter { $0 != "0.0.0.0" && $0 != "::" }))
         let parts = NodeParts(
-            store: store, hub: NodeHub(log), work: work,
+            store: store, hub: NodeHub(log), views: SharedViews(store), work: work,
             certificateSeconds: try options.nodeCertificateSeconds, log: log)
         do {
             return (try await NodeListener.bind(address, certificates, parts), certificates)

@@ -58,10 +58,10 @@ struct NodeFeed {
         let node = try await session.current()
         guard node.mayFollow(name) else { return try await deny(name, outbound) }
         followed[name]?.isDenied = false
-        let store = session.parts.store
+        let views = session.parts.views
         let view: AlgorithmView
         do {
-            view = try await session.parts.work.run(.reading) { try store.view(of: name) }
+            view = try await session.parts.work.run(.reading) { try views.view(of: name) }
         } catch StoreError.algorithmMissing {
             return try await withdraw(name, outbound)
         } catch {

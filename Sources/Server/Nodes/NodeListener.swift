@@ -17,6 +17,7 @@ typealias FrameWriter = NIOAsyncChannelOutboundWriter<ByteBuffer>
 struct NodeParts: Sendable {
     let store: SecretStore
     let hub: NodeHub
+    let views: SharedViews
     let throttle = EnrollmentThrottle()
     let work: StoreWork
     /// In seconds: how long a node's certificate holds.
