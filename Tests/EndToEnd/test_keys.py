@@ -277,5 +277,5 @@ def test_unseal_needs_the_root_key(store):
 
 
 def test_without_an_agent_there_is_nothing_to_seal(store):
-    assert "No agent runs" in store.does("seal").output
+    assert "Nothing to seal: no agent and no server runs" in store.does("seal").output
     store.run("unseal").failed(69, "no agent runs")

@@ -35,11 +35,24 @@ def enrolled(server, machine, *options):
     return machine
 
 
-def restarted(node, sign=signal.SIGTERM):
-    """The agent ends, as a machine that starts anew has it, and another one begins."""
+def ended(node, sign):
+    """Until its files are closed too: its lock is one, and its arguments go before."""
     (agent,) = node.agents
     os.kill(agent, sign)
-    wait_for(lambda: not node.agents)
+
+    def has_gone() -> bool:
+        try:
+            with open(f"/proc/{agent}/stat") as stat:
+                return stat.read().rsplit(")", 1)[1].split()[0] == "Z"
+        except OSError:
+            return True
+
+    wait_for(has_gone)
+
+
+def restarted(node, sign=signal.SIGTERM):
+    """The agent ends, as a machine that starts anew has it, and another one begins."""
+    ended(node, sign)
     node.free()
     node.agent_in_foreground()
 
@@ -157,9 +170,7 @@ def test_what_was_changed_on_the_disk_is_not_shown(server, store, machine):
         write(key, content)
         restarted(node)
         node.run("mount", ALGORITHM, node.folder(f"changed{number}")).failed(69, "has not sent")
-        (agent,) = node.agents
-        os.kill(agent, signal.SIGKILL)
-        wait_for(lambda: not node.agents)
+        ended(node, signal.SIGKILL)
         write(key, newer[key])
         node.agent_in_foreground()
     value = next(key for key, content in newer.items() if key.startswith(b"kept-value/") and key in older)
