@@ -19,22 +19,56 @@ package enum SecretMemoryError: Error, Equatable {
     private static let smallestSmall = 64
     private static let regionBytes = 65_536
 
+    /// Pieces that are free. There are several, by thread: of many threads on few processors, one that does not run while
+    /// it holds the lock would hold up all of them.
     @safe private struct Pool: ~Copyable {
         /// Free pieces by size class; all of them wiped.
         // SAFETY: a piece is in this list or with exactly one owner, never both.
         nonisolated(unsafe) var free: [[UnsafeMutableRawPointer]] = unsafe Array(repeating: [], count: 7)
     }
-    private static let pool = Mutex(Pool())
+    private final class Shelf: Sendable {
+        private let pool = Mutex(Pool())
+
+        func take(_ index: Int) -> SendablePiece? {
+            pool.withLock { pool in
+                guard let last = unsafe pool.free[index].popLast() else { return nil }
+                return unsafe SendablePiece(last)
+            }
+        }
+
+        func put(_ piece: SendablePiece, _ index: Int) {
+            pool.withLock { pool in unsafe pool.free[index].append(piece.start) }
+        }
+
+        func put(_ pieces: [SendablePiece], _ index: Int) {
+            pool.withLock { pool in for piece in pieces { unsafe pool.free[index].append(piece.start) } }
+        }
+    }
+    private static let shelves = (0..<8).map { _ in Shelf() }
+
+    /// The shelf of this thread. A piece may come back to another one.
+    private static var ownShelf: Int {
+        // Where a thread is described is some pages from where the next one is.
+        Int(truncatingIfNeeded: (UInt64(pthread_self()) >> 12) % 8191) % shelves.count
+    }
 
     /// Memory of at least `count` bytes, `count` > 0.
     static func take(_ count: Int) throws(SecretMemoryError) -> UnsafeMutableRawBufferPointer {
         guard count <= largestSmall else { return try unsafe mapRegion(count) }
-        let index = sizeClass(count)
-        let piece = try pool.withLock { pool throws(SecretMemoryError) -> SendablePiece in
-            if unsafe pool.free[index].isEmpty { try refill(&pool, index) }
-            return unsafe SendablePiece(pool.free[index].removeLast())
-        }
+        let piece = try piece(sizeClass(count))
         return unsafe UnsafeMutableRawBufferPointer(start: piece.start, count: count)
+    }
+
+    /// From this thread's shelf, or another's before more memory is locked: what one thread takes, another may give back.
+    private static func piece(_ index: Int) throws(SecretMemoryError) -> SendablePiece {
+        let own = ownShelf
+        for offset in shelves.indices {
+            if let piece = shelves[(own + offset) % shelves.count].take(index) { return piece }
+        }
+        var pieces = try newPieces(index)
+        let piece = pieces.removeLast()
+        shelves[own].put(pieces, index)
+        return piece
     }
 
     /// Wipes and takes back what `take` gave, all of it.
@@ -46,9 +80,7 @@ package enum SecretMemoryError: Error, Equatable {
             unsafe munmap(start, wholePages(memory.count))
             return
         }
-        let index = sizeClass(memory.count)
-        let piece = unsafe SendablePiece(start)
-        pool.withLock { pool in unsafe pool.free[index].append(piece.start) }
+        shelves[ownShelf].put(unsafe SendablePiece(start), sizeClass(memory.count))
     }
 
     private static func sizeClass(_ count: Int) -> Int {
@@ -56,12 +88,12 @@ package enum SecretMemoryError: Error, Equatable {
         return (Int.bitWidth - rounded.leadingZeroBitCount) - smallestSmall.trailingZeroBitCount
     }
 
-    private static func refill(_ pool: inout Pool, _ index: Int) throws(SecretMemoryError) {
+    /// - Returns: one at least.
+    private static func newPieces(_ index: Int) throws(SecretMemoryError) -> [SendablePiece] {
         let region = try unsafe mapRegion(regionBytes)
         let size = smallestSmall << index
-        for offset in stride(from: 0, to: regionBytes, by: size) {
-            if let start = region.baseAddress { unsafe pool.free[index].append(start + offset) }
-        }
+        guard let start = region.baseAddress else { throw .exhausted }
+        return stride(from: 0, to: regionBytes, by: size).map { unsafe SendablePiece(start + $0) }
     }
 
     private static func mapRegion(_ count: Int) throws(SecretMemoryError) -> UnsafeMutableRawBufferPointer {
