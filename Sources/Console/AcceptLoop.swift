@@ -14,10 +14,11 @@ package enum AcceptLoop {
             }
             switch errno {
             case EINTR, ECONNABORTED: continue
-            case EMFILE, ENFILE, ENOMEM:
-                log.error("no descriptor for a command; waiting")
+            case EINVAL, EBADF, ENOTSOCK: return  // shut down
+            case let reason:
+                // No descriptor, no memory, or what a security module says of this one: the next may be taken.
+                log.error("a connection was not taken; waiting", metadata: ["reason": "\(errnoText(reason))"])
                 usleep(100_000)
-            default: return
             }
         }
     }
