@@ -45,6 +45,7 @@ package enum SecretMemoryError: Error, Equatable {
         }
     }
     private static let shelves = (0..<8).map { _ in Shelf() }
+    private static let refill = Mutex<Void>(())
 
     /// The shelf of this thread. A piece may come back to another one.
     private static var ownShelf: Int {
@@ -62,13 +63,22 @@ package enum SecretMemoryError: Error, Equatable {
     /// From this thread's shelf, or another's before more memory is locked: what one thread takes, another may give back.
     private static func piece(_ index: Int) throws(SecretMemoryError) -> SendablePiece {
         let own = ownShelf
+        if let piece = freePiece(index, from: own) { return piece }
+        // One at a time: what could be locked last may be another thread's, on its way to a shelf.
+        return try refill.withLock { _ throws(SecretMemoryError) in
+            if let piece = freePiece(index, from: own) { return piece }
+            var pieces = try newPieces(index)
+            let piece = pieces.removeLast()
+            shelves[own].put(pieces, index)
+            return piece
+        }
+    }
+
+    private static func freePiece(_ index: Int, from own: Int) -> SendablePiece? {
         for offset in shelves.indices {
             if let piece = shelves[(own + offset) % shelves.count].take(index) { return piece }
         }
-        var pieces = try newPieces(index)
-        let piece = pieces.removeLast()
-        shelves[own].put(pieces, index)
-        return piece
+        return nil
     }
 
     /// Wipes and takes back what `take` gave, all of it.
