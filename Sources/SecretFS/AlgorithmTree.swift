@@ -126,7 +126,9 @@ package final class AlgorithmTree: FileTree {
 
     package func openDirectory(_ node: NodeID, by caller: Caller) throws(Refusal) -> HandleID {
         guard node == .root else { throw .notDirectory }
-        return state.withLock { state in state.files.add(.directory(state.listing())) }
+        return try state.withLock { state throws(Refusal) in
+            try state.files.add(.directory(state.listing()))
+        }
     }
 
     package func readDirectory(

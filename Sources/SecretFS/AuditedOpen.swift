@@ -58,7 +58,8 @@ extension AlgorithmTree {
             }
             let file = try open(content, of: id, &gate)
             // Counted from now on, also while the record waits for a disk.
-            result = .success(state.withLock { state in state.files.add(file) })
+            result = .success(
+                try state.withLock { state throws(Refusal) in try state.files.add(file) })
         } catch {
             // Nothing is decided: the kernel asks again.
             if error == .stale { throw error }

@@ -7,6 +7,8 @@ struct OpenFiles {
     /// All plaintext of one mount together, in bytes: who may read a mount must not use up the memory that the
     /// agent can lock for the others. Ten times the largest `.environ`, or 64 of the longest values.
     static let maximumPlaintext = 64 << 20
+    /// Whoever mounts may keep the kernel from telling us of closes: what they open must have an end.
+    static let maximumHandles = 65_536
 
     private struct Plaintext {
         let value: SecretValue
@@ -23,7 +25,8 @@ struct OpenFiles {
     /// Whether `count` more bytes of plaintext may be open.
     func hasRoom(for count: Int) -> Bool { count <= Self.maximumPlaintext - plaintextCount }
 
-    mutating func add(_ file: OpenFile) -> HandleID {
+    mutating func add(_ file: OpenFile) throws(Refusal) -> HandleID {
+        guard files.count < Self.maximumHandles else { throw .noMemory }
         if case .pinned(let value, let plaintext) = file {
             if plaintexts[plaintext] == nil { plaintextCount += value.count }
             plaintexts[plaintext, default: Plaintext(value: value, files: 0)].files += 1

@@ -68,6 +68,8 @@ struct TreeState {
         let oldest: NodeID
     }
     var files = OpenFiles()
+    /// Of what is shown now.
+    private var lastListing: Listing?
     /// Whether there is a newer view that could not be read: nothing is opened until there is one again.
     var isWithheld = false
     /// For ever.
@@ -91,12 +93,14 @@ struct TreeState {
     /// - Returns: the names to forget, and the pollers to wake.
     mutating func publish(_ new: AlgorithmView) -> ([StaleName], [PollWaker]) {
         guard new.generation >= view.generation else { return ([], []) }
-        isWithheld = false
         guard !new.showsTheSame(as: view) else {
+            isWithheld = false
             adopt(new)
             return ([], [])
         }
         guard new.generation > view.generation else { return ([], []) }
+        isWithheld = false
+        lastListing = nil
         var stale: [StaleName] = []
         var nodes: [NodeID] = []
         nodes.reserveCapacity(new.entries.count)
@@ -135,6 +139,7 @@ struct TreeState {
     /// Takes the records of `new`, which shows the same: the present ones may be sealed by a key that is about to go.
     /// The generation stays, and so do inodes.
     private mutating func adopt(_ new: AlgorithmView) {
+        lastListing = nil
         view = AlgorithmView(
             generation: view.generation, modified: view.modified, entries: new.entries,
             nextChange: new.nextChange, shared: new.shared, mounters: new.mounters)
@@ -204,14 +209,18 @@ struct TreeState {
         return nil
     }
 
-    /// The listing of now, in the order of names.
-    func listing() -> Listing {
+    /// The listing of now, in the order of names. Those that are open share one, as long as nothing changes.
+    mutating func listing() -> Listing {
         let now = view.entries.contains { $0.expires != nil } ? Timestamp.now() : nil
         let shown = view.entries.indices.filter { index in
             now.map { !view.entries[index].isExpired(at: $0) } ?? true
         }
-        return Listing(
+        // What is not expired at one time is a part of what is not at an earlier one: as many are the same ones.
+        if let lastListing, lastListing.names.count == shown.count { return lastListing }
+        let listing = Listing(
             names: shown.map { view.entries[$0].name }, nodes: shown.map { entryNodes[$0] },
             environ: environNode, generation: generationNode)
+        lastListing = listing
+        return listing
     }
 }

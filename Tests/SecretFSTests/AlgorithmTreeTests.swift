@@ -81,19 +81,6 @@ import Testing
         #expect(tree.plaintextCount == 0)
     }
 
-    /// > `ENOMEM` if no memory can be locked, or if the files that are open in this mount have 64 MiB of plaintext already — docs/SEMANTICS.md#operations
-    @Test func `a mount's open files have a limit together, and what is closed is free again`() throws {
-        let value = [UInt8](repeating: 1, count: SecretValue.maximumCount)
-        let names = (0..<65).map { "N\($0)" }
-        let tree = try AlgorithmTree.of(.of(names.map { try .plain($0, value, delivery: .file) }))
-        let handles = try names.dropLast().map { try tree.open($0) }
-        #expect(throws: Refusal.noMemory) { try tree.open("N64") }
-        // Once more what is open costs nothing.
-        tree.close(try tree.open("N0"))
-        tree.close(handles[0])
-        #expect(try tree.bytes(tree.open("N64")).count == value.count)
-    }
-
     @Test func `an entry that did not change keeps its inode`() throws {
         let same = try Entry.plain("B", [1])
         let tree = try AlgorithmTree.of(.of([.plain("A", [1]), same]))

@@ -21,7 +21,7 @@ extension AdminTree {
     /// The node of `place`, with one more lookup.
     func entered(_ place: Place) throws(Refusal) -> Node {
         var node = try describe(place)
-        node.id = state.withLock { $0.lookUp(place) }
+        node.id = try state.withLock { state throws(Refusal) in try state.lookUp(place) }
         place.limit(&node, lookedUp: true)
         return node
     }

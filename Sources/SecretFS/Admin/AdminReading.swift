@@ -35,7 +35,7 @@ extension AdminTree {
     }
 
     package func close(_ handle: HandleID) {
-        let file = state.withLock { $0.files.removeValue(forKey: handle) }
+        let file = state.withLock { $0.remove(handle) }
         switch file {
         case .writing(let writing): writing.buffer.clear()
         case .temporary(let file, _): file.close()

@@ -4,7 +4,7 @@ import Secrets
 /// The tables of one admin mount; what the store has is not in here.
 struct AdminState {
     var nodes = PlaceNodes()
-    var files: [HandleID: AdminFile] = [:]
+    private(set) var files: [HandleID: AdminFile] = [:]
     private var lastHandle: UInt64 = 0
 
     /// Secrets that were made with mkdir and have no value yet.
@@ -22,14 +22,29 @@ struct AdminState {
     static let maximumHandles = 10_000
     /// All written plaintext of one mount together, in bytes.
     static let maximumPlaintext = 64 << 20
+    /// What the open files and directories were when they were opened, all of one mount together, in bytes.
+    static let maximumShown = 256 << 20
+    private var shownCount = 0
 
     mutating func add(_ file: AdminFile) throws(Refusal) -> HandleID {
-        guard files.count < Self.maximumHandles else { throw .noMemory }
+        guard files.count < Self.maximumHandles, file.shownCount <= Self.maximumShown - shownCount else {
+            throw .noMemory
+        }
+        shownCount += file.shownCount
         lastHandle += 1
         let handle = HandleID(rawValue: lastHandle)
         files[handle] = file
         return handle
     }
+
+    mutating func remove(_ handle: HandleID) -> AdminFile? {
+        let file = files.removeValue(forKey: handle)
+        shownCount -= file?.shownCount ?? 0
+        return file
+    }
+
+    /// - Precondition: it is open for writing.
+    mutating func replace(_ handle: HandleID, by writing: Writing) { files[handle] = .writing(writing) }
 
     var hasRoomForDrafts: Bool { drafts.count + emptyOwners.count < Self.maximumDrafts }
 
@@ -48,14 +63,14 @@ struct AdminState {
     private static let retrySeconds: Int64 = 2
 
     /// Looks `place` up; a file that is open for writing, or about to be, gets another inode.
-    mutating func lookUp(_ place: Place) -> NodeID {
+    mutating func lookUp(_ place: Place) throws(Refusal) -> NodeID {
         let now = Timestamp.now().seconds
         if !retries.isEmpty { retries = retries.filter { abs(now - $0.value.seconds) < Self.retrySeconds } }
         switch place {
         case .file, .rule: if !retries.isEmpty || isWritten(place) { nodes.renew(place) }
         default: break
         }
-        return nodes.lookUp(place)
+        return try nodes.lookUp(place)
     }
 
     /// Whether `thread` must look the name of `node` up again (ESTALE), because its process has this inode open for
@@ -144,6 +159,16 @@ enum AdminFile: Sendable {
     case writing(Writing)
     case temporary(TemporaryFile, OpenMode)
     case listing([DirectoryEntry])
+
+    /// Bytes that it keeps, but for what is written.
+    var shownCount: Int {
+        switch self {
+        case .text(let bytes): bytes.count
+        case .listing(let entries):
+            entries.reduce(0) { $0 + MemoryLayout<DirectoryEntry>.stride + $1.name.utf8.count }
+        case .writing, .temporary: 0
+        }
+    }
 }
 
 /// A file of a secret, or an algorithm's rule, that is open for writing.
@@ -175,17 +200,23 @@ struct PlaceNodes {
     private var places: [NodeID: (place: Place, lookups: UInt64)] = [.root: (.root, 1)]
     /// Numbers that no other file system has, so that /proc tells which descriptors are ours.
     private var last = UInt64(UInt32.random(in: 0x4000_0000...0x7FFF_FFFE)) << 32
+    /// Whoever mounts may keep the kernel from telling us what it forgot. The kernel itself keeps every name of a store that
+    /// was walked through, as long as there is memory.
+    let maximum: Int
     /// As libfuse has it for readdir(3): the program learns the number with stat(2).
     static let unknown = NodeID(rawValue: 0xFFFF_FFFF)
+
+    init(atMost maximum: Int = 4_000_000) { self.maximum = maximum }
 
     func place(of node: NodeID) -> Place? { places[node]?.place }
     func node(of place: Place) -> NodeID? { nodes[place] }
 
-    mutating func lookUp(_ place: Place) -> NodeID {
+    mutating func lookUp(_ place: Place) throws(Refusal) -> NodeID {
         if let node = nodes[place] {
             places[node]?.lookups += 1
             return node
         }
+        guard places.count < maximum else { throw .noMemory }
         last += 1
         let node = NodeID(rawValue: last)
         nodes[place] = node

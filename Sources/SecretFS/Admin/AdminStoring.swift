@@ -29,7 +29,7 @@ extension AdminTree {
         state.withLock { state in
             guard case .writing(var writing) = state.files[handle] else { return }
             change(&writing)
-            state.files[handle] = .writing(writing)
+            state.replace(handle, by: writing)
         }
     }
 

@@ -175,4 +175,26 @@ import Testing
         let refusals = AdministrationError.Reason.allCases.map { Refusal($0) }
         #expect(Set(refusals).count == refusals.count - 1)
     }
+
+    /// > what else is open at most 10,000 files and directories with 256 MiB — docs/SEMANTICS.md#values
+    @Test func `what open files show has a limit together, and what is closed is free again`() throws {
+        var state = AdminState()
+        let quarter = [UInt8](repeating: 0, count: AdminState.maximumShown / 4)
+        let handles = try (0..<4).map { _ in try state.add(.text(quarter)) }
+        let entry = DirectoryEntry(name: "A", node: .root, kind: .file, nextOffset: 1)
+        #expect(throws: Refusal.noMemory) { try state.add(.listing([entry])) }
+        #expect(state.remove(handles[0]) != nil && state.remove(handles[0]) == nil)
+        _ = try state.add(.listing([entry]))
+        #expect(throws: Refusal.noMemory, "the listing counts") { try state.add(.text(quarter)) }
+    }
+
+    @Test func `no more names are known than may be, until the kernel forgets one`() throws {
+        var nodes = PlaceNodes(atMost: 3)
+        let first = try nodes.lookUp(.algorithms)
+        _ = try nodes.lookUp(.owners)
+        #expect(throws: Refusal.noMemory) { try nodes.lookUp(.owner(OwnerName("nlp"))) }
+        #expect(try nodes.lookUp(.algorithms) == first)
+        nodes.forget(first, lookups: 2)
+        _ = try nodes.lookUp(.owner(OwnerName("nlp")))
+    }
 }
