@@ -25,6 +25,7 @@ let package = Package(
         .executable(name: "secretfs", targets: ["CLI"]),
         .executable(name: "secretfs-server", targets: ["ServerProgram"]),
         .executable(name: "secretfs-node", targets: ["NodeProgram"]),
+        .executable(name: "secretfs-provider", targets: ["ProviderProgram"]),
         .executable(name: "secretfs-env", targets: ["EnvShim"]),
     ],
     dependencies: [
@@ -120,6 +121,11 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
+        // What speaks to external providers for an agent: HTTP, and no store.
+        .executableTarget(
+            name: "ProviderProgram",
+            dependencies: ["Console", "CWipingFree", "Fuse", "Providers", "Secrets", "Store"],
+            swiftSettings: strict),
         .executableTarget(
             name: "CLI",
             dependencies: [
@@ -131,7 +137,7 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Console", "Secrets", "Store", "Nodes", "Link", "JSONText",
+                "CLinux", "Console", "Secrets", "Store", "Nodes", "Link", "JSONText",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Mustache", package: "swift-mustache"),

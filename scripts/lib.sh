@@ -52,4 +52,5 @@ build_release() {
   build_commands
   swift build -c release --static-swift-stdlib --product secretfs-server
   swift build -c release --static-swift-stdlib --product secretfs-node
+  swift build -c release --static-swift-stdlib --product secretfs-provider
 }

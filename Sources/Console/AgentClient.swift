@@ -38,6 +38,15 @@ package struct AgentClient {
         }
     }
 
+    /// The external secrets of `algorithm` that have no value yet.
+    package func awaited(by algorithm: String) throws(Failure) -> [ExternalStatus] {
+        guard let answer = try ask(.awaited(algorithm: algorithm)) else {
+            throw Failure(.unavailable, "the agent has ended", hint: "mount again")
+        }
+        guard case .awaited(let awaited) = answer else { throw unexpected }
+        return awaited
+    }
+
     /// Asks the agent to serve what is mounted.
     package func serve(_ request: ServeRequest, _ mounted: Mounted) throws(Failure) {
         try serve(.serve(request), mounted)

@@ -1,6 +1,7 @@
 package import FoundationEssentials
 package import SecretFS
-import Store
+import Secrets
+package import Store
 
 /// What is said over the agent's socket: one request, one answer, as JSON behind a length. No value ever
 /// goes this way, and the root key only through a pipe of its own; a mount's FUSE descriptor goes with the request that asks to serve it.
@@ -20,6 +21,8 @@ package enum AgentRequest: Codable {
     case serveAdmin(AdminServeRequest)
     /// Answer when mounts show what the commit of this number changed.
     case shown(revision: UInt64)
+    /// The external secrets of an algorithm that have no value yet.
+    case awaited(algorithm: String)
     /// Unmount everything and end.
     case stop
 }
@@ -71,6 +74,7 @@ package enum AgentAnswer: Codable {
     case done
     case status(AgentStatus)
     case mounts([ServedMountReport])
+    case awaited([ExternalStatus])
     case failure(status: Int32, message: String, hint: String?)
 }
 
@@ -85,18 +89,42 @@ package struct AgentStatus: Codable {
     package let keysOutdated: Bool
     /// Where this machine is a node: its connection to the server.
     package let node: NodeStatus?
+    /// External secrets that mounts show and that have no value now, or none that is confirmed: the first fifty.
+    package let external: [ExternalStatus]?
 
     package init(
         version: String, pid: Int32, mounts: Int, started: String, sealed: Bool, keysOutdated: Bool,
-        node: NodeStatus? = nil
+        node: NodeStatus? = nil, external: [ExternalStatus]? = nil
     ) {
         self.node = node
+        self.external = external
         self.version = version
         self.pid = pid
         self.mounts = mounts
         self.started = started
         self.sealed = sealed
         self.keysOutdated = keysOutdated
+    }
+}
+
+package struct ExternalStatus: Codable {
+    package let provider: String
+    package let reference: String
+    package let algorithms: [String]
+    /// Whether the last value is opened.
+    package let hasValue: Bool
+    /// Whether the provider said, twice, that there is none.
+    package let absent: Bool
+    /// What the provider said; nil: nothing yet.
+    package let reason: String?
+
+    package init(_ trouble: ProviderTrouble) {
+        provider = trouble.origin.provider.text
+        reference = trouble.origin.reference.description
+        algorithms = trouble.algorithms.prefix(10).map(\.description)
+        hasValue = trouble.hasValue
+        absent = trouble.isAbsent
+        reason = trouble.failure.map { "\($0.kind): \($0.message)" }
     }
 }
 

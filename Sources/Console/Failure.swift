@@ -193,6 +193,24 @@ extension Failure {
             self.init(
                 .badInput, "\(name) has \(User.maximumKeys) API keys, the most that a user may have",
                 hint: "revoke one: secretfs api-key list \(name)")
+        case .providerMissing(let name):
+            self.init(.notFound, "there is no provider \(name)", hint: "see secretfs provider list")
+        case .providerExists(let name):
+            self.init(
+                .exists, "there is a provider \(name)", hint: "change it: secretfs provider update \(name)")
+        case .providerInUse(let name, let uses):
+            let list = uses.map { "\($0.secret) of \($0.home)" }.joined(separator: ", ")
+            self.init(
+                .badInput, "secrets refer to the provider \(name): \(list)",
+                hint: "let them refer to something else, or delete them: secretfs secret delete")
+        case .externalValue(let secret, let origin):
+            self.init(
+                .badInput, "the value of \(secret) is kept by the provider \(origin.provider)",
+                hint: "change it there; or name another one: secretfs secret refer")
+        case .internalValue(let secret, let home):
+            self.init(
+                .badInput, "the value of \(secret) of \(home) is in this store, not at a provider",
+                hint: "delete the secret, and create it with --provider and --from")
         case .nodeMissing(let name):
             self.init(.notFound, "there is no node \(name)", hint: "see secretfs node list")
         case .nodeExists(let name):

@@ -31,7 +31,7 @@ package enum KeyRequests {
                 throw error
             }
         case .expect(let keyring): try keys.expect(Array(keyring), try rootKey(descriptors))
-        case .status, .mounts, .serve, .serveAdmin, .shown, .stop: return nil
+        case .status, .mounts, .serve, .serveAdmin, .shown, .awaited, .stop: return nil
         }
         return .done
     }

@@ -8,7 +8,7 @@ extension Refusal {
         case .denied: EACCES
         case .readOnly: EROFS
         case .stale: ESTALE
-        case .damaged, .unaudited, .unread: EIO
+        case .damaged, .unaudited, .unread, .awaited: EIO
         // As files of fscrypt have it whose key was taken away.
         case .sealed: ENOKEY
         case .tooLarge: EFBIG

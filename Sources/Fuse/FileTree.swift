@@ -161,6 +161,8 @@ package enum Refusal: Error, Equatable, CaseIterable, Sendable {
     case unaudited
     /// It was changed, and what it is now cannot be read.
     case unread
+    /// Its provider has not given it, or not confirmed it for too long.
+    case awaited
     case tooLarge
     case noMemory
     case noAttribute

@@ -79,6 +79,8 @@ extension AlgorithmTree {
             throw refusal
         } catch OpenError.sealed {
             throw .sealed
+        } catch OpenError.awaited {
+            throw .awaited
         } catch let damage as Environ.Damaged {
             // The file alone would not say which secret.
             onProblem(damage.name.text, .damaged)

@@ -68,6 +68,11 @@ package enum AuditAction: String, CaseIterable, Sendable {
     case secretGrant = "secret.grant"
     case secretRevoke = "secret.revoke"
     case adminUpdate = "admin.update"
+    // External providers.
+    case providerCreate = "provider.create"
+    case providerUpdate = "provider.update"
+    case providerDelete = "provider.delete"
+    case providerDefault = "provider.default"
     // Users of the API, and their keys.
     case userCreate = "user.create"
     case userUpdate = "user.update"

@@ -17,12 +17,15 @@ package struct Entry: Sendable {
     package let detailsMark: Int
     /// Whether its own record does not open: then only `name` is known, and `sealed` opens nothing.
     package let isUnreadable: Bool
+    /// Of an external secret: where its value is.
+    package let origin: SecretOrigin?
 
     package init(
         name: EnvironmentName, secret: SecretID, version: Version, delivery: Delivery, count: Int,
         modified: Timestamp, sealed: any SealedEntry, callers: [CallerRule] = [], expires: Timestamp? = nil,
-        detailsMark: Int = 0, isUnreadable: Bool = false
+        detailsMark: Int = 0, isUnreadable: Bool = false, origin: SecretOrigin? = nil
     ) {
+        self.origin = origin
         self.detailsMark = detailsMark
         self.isUnreadable = isUnreadable
         self.callers = callers
@@ -34,6 +37,15 @@ package struct Entry: Sendable {
         self.count = count
         self.modified = modified
         self.sealed = sealed
+    }
+
+    /// The same secret, with a value that its provider gave.
+    package func holding(
+        _ sealed: any SealedEntry, as version: Version, count: Int, made: Timestamp
+    ) -> Entry {
+        Entry(
+            name: name, secret: secret, version: version, delivery: delivery, count: count, modified: made,
+            sealed: sealed, callers: callers, expires: expires, detailsMark: detailsMark, origin: origin)
     }
 
     package func isExpired(at moment: Timestamp) -> Bool { expires.map { $0 <= moment } ?? false }
@@ -58,6 +70,8 @@ package enum OpenError: Error, Equatable {
     case damaged
     /// The store was sealed: there is no key.
     case sealed
+    /// Its provider has not given it, or not confirmed it for too long.
+    case awaited
 }
 
 package struct EntryDetails: Sendable {
@@ -86,6 +100,9 @@ package struct AlgorithmView: Sendable {
     package let shared: Set<SharedSecret>
     /// Who may have it mounted.
     package let mounters: UserList
+
+    /// Where the values of its external secrets are, shown or not.
+    package var origins: [SecretOrigin] { entries.compactMap(\.origin) }
 
     /// Whose own records do not open.
     package var unreadable: [EnvironmentName] { entries.filter(\.isUnreadable).map(\.name) }

@@ -15,6 +15,9 @@ package struct Description: Hashable, Sendable, CustomStringConvertible {
     package static let maximumCount = 1024
     package let text: String
 
+    package static let empty = Description()
+    private init() { text = "" }
+
     package init(_ text: String) throws(NameError) {
         self.text = try oneLine(text, .description, maximum: Self.maximumCount)
     }

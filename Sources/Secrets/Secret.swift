@@ -12,16 +12,16 @@ package enum Delivery: String, CaseIterable, Sendable {
 
     /// Why `value` cannot be an environment variable called `name`; nil if it can.
     package static func refusal(of value: SecretValue, as name: EnvironmentName) -> String? {
-        let hasNUL = value.withBytes { bytes in
-            (0..<bytes.byteCount).contains {
-                unsafe bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) == 0
-            }
-        }
+        refusal(hasNUL: value.hasNUL, count: value.count, as: name)
+    }
+
+    /// As `refusal(of:as:)`, of what is known of a value.
+    package static func refusal(hasNUL: Bool, count: Int, as name: EnvironmentName) -> String? {
         if hasNUL { return "it contains a NUL byte" }
-        let length = name.text.utf8.count + 1 + value.count + 1
+        let length = name.text.utf8.count + 1 + count + 1
         guard length > maximumEnvironmentString else { return nil }
         let room = maximumEnvironmentString - name.text.utf8.count - 2
-        return "it has \(value.count) bytes; a variable of this name holds at most \(room)"
+        return "it has \(count) bytes; a variable of this name holds at most \(room)"
     }
 }
 
@@ -43,11 +43,3 @@ package struct Version: Hashable, Comparable, Sendable, CustomStringConvertible 
 
 /// A secret's identity: a random UUID. A secret that is deleted and created again is another one.
 package typealias SecretID = UUID
-
-/// Where a value lives. `internal` is our own store.
-package struct ProviderName: Hashable, Sendable, CustomStringConvertible {
-    package static let `internal` = ProviderName("internal")
-    package let text: String
-    package init(_ text: String) { self.text = text }
-    package var description: String { text }
-}

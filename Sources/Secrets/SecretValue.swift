@@ -52,6 +52,14 @@
 }
 
 extension SecretValue {
+    package var hasNUL: Bool {
+        withBytes { bytes in
+            (0..<bytes.byteCount).contains {
+                unsafe bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) == 0
+            }
+        }
+    }
+
     /// Compares in a time that depends on the lengths only.
     package func hasSameBytes(as other: SecretValue) -> Bool {
         guard count == other.count else { return false }

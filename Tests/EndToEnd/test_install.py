@@ -38,7 +38,7 @@ def test_install_makes_what_it_lists_and_twice_is_as_once(installed, binaries, t
     listed = {line for line in said.splitlines() if line.startswith("/usr/local/")}
     made = {f"/{path.relative_to(tmp_path)}" for path in tmp_path.rglob("*") if path.is_file()}
     assert made == listed | {"/usr/local/share/secretfs/installed"}
-    for needed in ["bin/secretfs", "bin/secretfs-env", "libexec/secretfs/secretfs-server", "libexec/secretfs/secretfs-node", UNIT, "lib/systemd/system/secretfs-node.service", "lib/systemd/system/secretfs-server.service", "lib/tmpfiles.d/secretfs.conf", "share/man/man1/secretfs.1", "share/zsh/site-functions/_secretfs"]:
+    for needed in ["bin/secretfs", "bin/secretfs-env", "libexec/secretfs/secretfs-server", "libexec/secretfs/secretfs-node", "libexec/secretfs/secretfs-provider", UNIT, "lib/systemd/system/secretfs-node.service", "lib/systemd/system/secretfs-server.service", "lib/tmpfiles.d/secretfs.conf", "share/man/man1/secretfs.1", "share/zsh/site-functions/_secretfs"]:
         assert (prefix / needed).is_file(), needed
     before = files(tmp_path)
     script("install", binaries, tmp_path, "--prefix", "/usr/local")

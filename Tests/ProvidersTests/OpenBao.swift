@@ -130,7 +130,8 @@ extension Provider {
         let pinned = version.flatMap { ProviderVersion($0) }
         let reading = try await read(try ProviderReference(reference), version: pinned, known: nil)
         guard case .value(let found) = reading else { throw Unexpected() }
-        return (found.value.text, found.version.text)
+        let version = VaultVersion(found.version).map { String($0.number) } ?? found.version.text
+        return (found.value.text, version)
     }
 
     /// How a read fails.

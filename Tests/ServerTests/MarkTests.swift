@@ -17,7 +17,7 @@ import Testing
     {
         Secret(
             name: try EnvironmentName("KEY"), id: UUID(), displayName: try DisplayName("Key"),
-            about: try Description(""), provider: .internal, delivery: delivery, created: ago(days: days),
+            about: try Description(""), delivery: delivery, created: ago(days: days),
             modified: ago(days: days), validity: Validity(notBefore: nil, expires: expires),
             versions: [
                 VersionInfo(version: .first, count: 1, created: ago(days: days), actor: .thisProcess)

@@ -21,6 +21,8 @@ final class Agent: Sendable {
     private let idle: IdleTimer?
     /// Where this machine is a node.
     private let node: NodeViews?
+    /// Where it is none.
+    private let external: ExternalValues?
 
     init(
         _ store: SecretStore, _ state: StateDirectory, _ signals: StopSignals, _ log: Logger,
@@ -43,7 +45,9 @@ final class Agent: Sendable {
         self.audit = audit
         let follower = Follower()
         let uses = Uses { isUsed in isUsed ? idle?.cancel() : idle?.restart() }
-        let source: any ViewSource = node ?? StoreViews(store: store)
+        let external = ExternalValues(store, log)
+        self.external = node == nil ? external : nil
+        let source: any ViewSource = node ?? StoreViews(store: store, external: external)
         let mounts = ServedMounts(store, source, audit.writer, loop, log) { isUsed in
             uses.change(by: isUsed ? 1 : -1)
         }
@@ -59,7 +63,7 @@ final class Agent: Sendable {
             if mounts.closeIfEmpty() { signals.stop() } else { adminMounts.reopen() }
         }
         let keys = AgentKeys(store, mounts, adminMounts, log)
-        let commands = AgentCommands(mounts, adminMounts, keys, audit.writer, follower, node)
+        let commands = AgentCommands(mounts, adminMounts, keys, audit.writer, follower, node, external)
         server = CommandSocket(
             socket, audit.writer, log, onStop: { signals.stop() },
             { request, peer, descriptors in try commands.answer(request, peer, descriptors) })
@@ -70,6 +74,7 @@ final class Agent: Sendable {
             store, onChange: { affected in mounts.refresh(affected) }, onKeyring: { keys.follow() },
             onAuditSettings: { audit.readSettings() },
             onAdministrators: { adminMounts.endUnlisted() },
+            onProviders: { external.reload() },
             onProblem: { problem, isLasting in
                 if isLasting { mounts.withholdAll() }
                 log.error(
@@ -89,6 +94,7 @@ final class Agent: Sendable {
         try audit.start()
         let mounts = mounts
         try node?.start { affected in mounts.refresh(affected) }
+        try external?.start { affected in mounts.refresh(affected) }
         let server = server
         accepting.async { server.run() }
         if let publicServer { accepting.async { publicServer.run() } }
@@ -104,6 +110,7 @@ final class Agent: Sendable {
         }
         following.cancel()
         node?.stop()
+        external?.stop()
         mounts.close()
         adminMounts.close()
         loop.stop()

@@ -11,12 +11,14 @@ struct AgentCommands: Sendable {
     private let trail: any AuditTrail
     private let follower: Follower
     private let node: NodeViews?
+    private let external: ExternalValues
     private let started = Timestamp.now()
 
     init(
         _ mounts: ServedMounts, _ adminMounts: AdminMounts, _ keys: AgentKeys, _ trail: any AuditTrail,
-        _ follower: Follower, _ node: NodeViews?
+        _ follower: Follower, _ node: NodeViews?, _ external: ExternalValues
     ) {
+        self.external = external
         self.mounts = mounts
         self.adminMounts = adminMounts
         self.keys = keys
@@ -35,7 +37,8 @@ struct AgentCommands: Sendable {
                 AgentStatus(
                     version: CommandProgram.version, pid: getpid(),
                     mounts: mounts.count + adminMounts.mounts.count, started: started.description,
-                    sealed: keys.isSealed, keysOutdated: keys.isOutdated, node: node?.status))
+                    sealed: keys.isSealed, keysOutdated: keys.isOutdated, node: node?.status,
+                    external: external.troubles.prefix(50).map { ExternalStatus($0) }))
         case .mounts(let skip):
             let all =
                 mounts.mounts.map(ServedMountReport.init) + adminMounts.mounts.map(ServedMountReport.init)
@@ -61,6 +64,9 @@ struct AgentCommands: Sendable {
                 throw Failure(.retry, "the agent cannot show changes now")
             }
             return .done
+        case .awaited(let algorithm):
+            return .awaited(
+                external.awaited(by: try AlgorithmName(algorithm)).prefix(50).map { ExternalStatus($0) })
         case .stop, .seal, .unseal, .expect:
             return .done
         }

@@ -187,10 +187,13 @@ extension AdministrationError.Reason {
     init(_ error: StoreError) {
         switch error {
         case .algorithmMissing, .ownerMissing, .secretMissing, .versionMissing, .userMissing, .roleMissing,
-            .apiKeyMissing, .nodeMissing:
+            .apiKeyMissing, .nodeMissing, .providerMissing:
             self = .missing
-        case .algorithmExists, .secretsExist, .exists, .userExists, .nodeExists: self = .exists
-        case .dangerousNames, .versionInUse, .isNode, .enrollmentRefused: self = .notPermitted
+        case .algorithmExists, .secretsExist, .exists, .userExists, .nodeExists, .providerExists:
+            self = .exists
+        case .dangerousNames, .versionInUse, .isNode, .enrollmentRefused, .externalValue, .internalValue,
+            .providerInUse:
+            self = .notPermitted
         case .needsFileDelivery, .grantTooWide, .tooManyGrants, .tooManyUsers, .tooManyRoles,
             .tooManyKeys, .passwordLength, .tooManyAllowed:
             self = .invalid

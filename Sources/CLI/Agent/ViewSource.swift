@@ -24,19 +24,21 @@ protocol ViewSource: Sendable {
     func unseal() throws
 }
 
-/// The store of this machine.
+/// The store of this machine, and the providers that it refers to.
 struct StoreViews: ViewSource {
     let store: SecretStore
+    let external: ExternalValues
 
     func prepare(_ name: AlgorithmName) {}
     func view(of name: AlgorithmName, after before: AlgorithmView?) throws(StoreError) -> AlgorithmView {
-        try store.view(of: name, after: before)
+        external.join(try store.view(of: name, after: before), of: name)
     }
     func emptyView(of name: AlgorithmName) throws(StoreError) -> AlgorithmView {
         let generation = SecretStore.generation(of: try store.revision())
-        return AlgorithmView(generation: generation, modified: .now(), entries: [])
+        return external.join(
+            AlgorithmView(generation: generation, modified: .now(), entries: []), of: name)
     }
-    func release(_ name: AlgorithmName) {}
-    func seal() {}
-    func unseal() {}
+    func release(_ name: AlgorithmName) { external.release(name) }
+    func seal() { external.seal() }
+    func unseal() throws { try external.unseal() }
 }

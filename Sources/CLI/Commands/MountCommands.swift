@@ -59,13 +59,18 @@ struct MountCommand: ParsableCommand {
             "Show the whole store as a writable tree in this directory.", valueName: "directory"),
         completion: .directory)
     var admin: String?
+    @Option(
+        help: ArgumentHelp(
+            "Wait until providers have given all values (30s, 5m); if they do not, unmount and fail.",
+            valueName: "time"))
+    var wait: String?
     @Argument(help: "OWNER/NAME.", completion: Completion.algorithms) var algorithm: String?
     @Argument(help: "An empty directory.", completion: .directory) var directory: String?
 
     func validate() throws {
         guard admin == nil else {
-            guard algorithm == nil, owner.mode == OwnerOptions.standardMode else {
-                throw ValidationError("--admin DIRECTORY takes no algorithm and no --mode")
+            guard algorithm == nil, owner.mode == OwnerOptions.standardMode, wait == nil else {
+                throw ValidationError("--admin DIRECTORY takes no algorithm, no --mode and no --wait")
             }
             return
         }
@@ -79,11 +84,19 @@ struct MountCommand: ParsableCommand {
         guard let algorithm, let directory else { return }
         let name = try AlgorithmName(algorithm)
         let attributes = try owner.parsed()
+        let seconds = try wait.map { try ProviderOptions.seconds($0, "--wait", 1...86_400) }
         var serving = Serving(options: state)
         try serving.prepare(owner)
         let path = absolute(directory)
         try MountFolder.makeOurs(path)
         let mounted = try serving.mount(name, at: path, attributes, isPrivate: false)
+        if let seconds {
+            do { try ExternalWait.wait(for: name, seconds, AgentClient(state: try state.directory)) } catch {
+                try? Mounting.unmount(mounted, lazily: true)
+                MountFolder.removeOurs(path)
+                throw error
+            }
+        }
         Output.line("Mounted \(name) at \(printable(mounted)).")
     }
 

@@ -34,6 +34,10 @@ struct SecretReport: Encodable {
     let displayName: String
     let description: String
     let provider: String
+    /// Of an external secret: what it refers to, the version that is pinned, its own interval in seconds.
+    let from: String?
+    let fromVersion: String?
+    let interval: Int?
     let delivery: String
     let version: UInt32
     let size: Int
@@ -53,6 +57,9 @@ struct SecretReport: Encodable {
         displayName = secret.displayName.text
         description = secret.about.text
         provider = secret.provider.text
+        from = secret.origin?.reference.description
+        fromVersion = secret.origin?.version?.text
+        interval = secret.origin?.interval.map { Int($0) }
         delivery = secret.delivery.rawValue
         version = secret.current.version.number
         size = secret.current.count

@@ -8,7 +8,8 @@ struct SecretCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "secret", abstract: "Create, update, list, show, roll back and delete secrets.",
         subcommands: [
-            Create.self, Update.self, List.self, Show.self, History.self, Rollback.self, Destroy.self,
+            Create.self, Update.self, Refer.self, List.self, Show.self, History.self, Rollback.self,
+            Destroy.self,
             Delete.self,
         ])
 
@@ -45,10 +46,12 @@ struct SecretCommand: ParsableCommand {
                   secretfs secret create nlp/Summarizer MYSQL_PASSWORD --name "MySQL password"
                   printf %s "$(pwgen 32 1)" | secretfs secret create nlp/Summarizer API_TOKEN
                   secretfs secret create nlp/Summarizer TLS_KEY --value-file key.pem --delivery file
+                  secretfs secret create nlp/Summarizer DB_PASSWORD --provider vault-prod --from 'secret/data/db#password'
                 """)
         @OptionGroup var state: StateOptions
         @OptionGroup var subject: Subject
         @OptionGroup var source: Source
+        @OptionGroup var external: OriginOptions
         @OptionGroup var validity: ValidityOptions
         @Option(name: .customLong("name"), help: "What people call it. Default: the variable's name.")
         var displayName: String?
@@ -68,10 +71,16 @@ struct SecretCommand: ParsableCommand {
             let allowed = try names(allowName)
             let validity = try validity.changed(.always) ?? .always
             let store = try state.openStore()
+            let origin = try external.origin(in: store)
+            if origin != nil, source.valueFile != nil {
+                throw Failure(.usage, "--from says where the value is, and --value-file what it is")
+            }
             let secret = NewSecret(
                 name: name, displayName: displayName, about: about, delivery: delivery,
-                value: try source.read(name), validity: validity)
+                value: try origin == nil ? source.read(name) : SecretStore.noValue, validity: validity,
+                origin: origin)
             let made = try store.createSecrets([secret], of: home, allowing: allowed)
+            if let origin { return Output.line("Created \(name) of \(home): from \(origin.description).") }
             Output.line("Created \(name) of \(home): version 1, \(inBytes(made[0].current.count)).")
         }
     }
@@ -165,6 +174,7 @@ struct SecretCommand: ParsableCommand {
                 ("Name", secret.name.text), ("Display name", secret.displayName.text),
                 ("Description", secret.about.text), ("Belongs to", home.description),
                 ("Id", secret.id.uuidString.lowercased()), ("Provider", secret.provider.text),
+                ("From", secret.origin.map { $0.description } ?? "-"),
                 ("Delivery", secret.delivery.rawValue),
                 ("Version", "\(current.version), \(inBytes(current.count)), by \(current.actor)"),
                 ("Kept", "\(secret.versions.count) of at most \(secret.kept) versions"),

@@ -26,6 +26,7 @@ struct SecretFSCommand: ParsableCommand {
                 name: "Secrets",
                 subcommands: [
                     AlgorithmCommand.self, SecretCommand.self, ImportCommand.self, CallersCommand.self,
+                    ProviderCommand.self,
                 ]),
             CommandGroup(
                 name: "Visibility",

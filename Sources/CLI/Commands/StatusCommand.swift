@@ -42,10 +42,20 @@ struct StatusCommand: ParsableCommand {
         guard let agent = report.agent else { return Output.line("Agent       not running") }
         Output.line("Agent       pid \(agent.pid), \(agent.mounts) mount(s), since \(agent.started)")
         if let node = agent.node { showNode(node) }
+        for trouble in agent.external ?? [] { show(trouble) }
         if agent.sealed { Output.line("            sealed: its mounts open nothing until secretfs unseal") }
         if agent.keysOutdated {
             Output.line("            it does not have the newest data keys: secretfs unseal")
         }
+    }
+
+    private func show(_ trouble: ExternalStatus) {
+        let state =
+            trouble.hasValue
+            ? "not confirmed; the last value is opened" : trouble.absent ? "absent" : "opens nothing"
+        Output.line("External    \(trouble.reference) of \(trouble.provider): \(state)")
+        Output.line("            for \(trouble.algorithms.joined(separator: ", "))")
+        Output.line("            \(printable(trouble.reason ?? "no answer yet", atMost: 400))")
     }
 
     private func showNode(_ node: NodeStatus) {

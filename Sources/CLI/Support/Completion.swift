@@ -50,6 +50,10 @@ enum Completion {
         .custom { words, index, prefix in names(words, index)?.apiKeys(startingWith: prefix) ?? [] }
     }
 
+    static var providers: CompletionKind {
+        .custom { words, index, prefix in names(words, index)?.providers(startingWith: prefix) ?? [] }
+    }
+
     static var roles: CompletionKind {
         .custom { words, index, prefix in
             guard let names = names(words, index) else { return [] }

@@ -14,27 +14,27 @@ enum ProgramPath {
 
     /// `secretfs-server`: beside this program as it is built, in `../libexec/secretfs` as it is installed.
     static func server() throws(Failure) -> String {
-        let folder = try folder()
-        let beside = folder + "/secretfs-server"
-        let installed = parent(of: folder) + "/libexec/secretfs/secretfs-server"
-        guard let path = [beside, installed].first(where: Files.isExecutable) else {
-            throw Failure(
-                .unavailable, "the program that serves is missing: neither \(beside) nor \(installed)",
-                hint: "install it: scripts/install; or build it: swift build --product secretfs-server")
-        }
-        return path
+        try helper("secretfs-server", "the program that serves")
     }
 
     /// `secretfs-node`: as `server`.
     static func node() throws(Failure) -> String {
+        try helper("secretfs-node", "the program that connects a node")
+    }
+
+    /// `secretfs-provider`: as `server`.
+    static func provider() throws(Failure) -> String {
+        try helper("secretfs-provider", "the program that speaks to providers")
+    }
+
+    private static func helper(_ name: String, _ role: String) throws(Failure) -> String {
         let folder = try folder()
-        let beside = folder + "/secretfs-node"
-        let installed = parent(of: folder) + "/libexec/secretfs/secretfs-node"
+        let beside = folder + "/" + name
+        let installed = parent(of: folder) + "/libexec/secretfs/" + name
         guard let path = [beside, installed].first(where: Files.isExecutable) else {
             throw Failure(
-                .unavailable,
-                "the program that connects a node is missing: neither \(beside) nor \(installed)",
-                hint: "install it: scripts/install; or build it: swift build --product secretfs-node")
+                .unavailable, "\(role) is missing: neither \(beside) nor \(installed)",
+                hint: "install it: scripts/install; or build it: swift build --product \(name)")
         }
         return path
     }

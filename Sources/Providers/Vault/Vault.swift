@@ -6,8 +6,6 @@ package import Secrets
 
 /// HashiCorp Vault or OpenBao, KV version 2 or 1.
 package final class Vault: Provider {
-    package static let settings = VaultSettings.all
-
     private let settings: VaultSettings
     private let http: ProviderHTTP
     private let session: VaultSession
@@ -42,7 +40,8 @@ package final class Vault: Provider {
         }
         let reading = try await read(reference, version: nil, known: nil)
         if case .value(let found) = reading {
-            lines.append("read \(reference): version \(found.version), \(found.value.count) bytes")
+            let version = VaultVersion(found.version).map { "\($0.number)" } ?? found.version.text
+            lines.append("read \(reference): version \(version), \(found.value.count) bytes")
         }
         return lines
     }
@@ -81,7 +80,7 @@ package final class Vault: Provider {
                 let newest = try data?.object("versions")?.object(String(number)),
                 try newest.truth("destroyed") != true, try newest.string("deletion_time") ?? "" == ""
             else { return nil }
-            return ProviderVersion(String(number))
+            return try VaultVersion(number, newest.string("created_time")).text
         }
     }
 
@@ -90,16 +89,18 @@ package final class Vault: Provider {
     ) async throws(ProviderFailure) -> ProviderValue {
         var place = path.data
         if let version {
-            guard let number = UInt32(version.text), number > 0 else {
+            guard let version = VaultVersion(version) else {
                 throw ProviderFailure(.malformed, "a version of KV version 2 is a number from 1 on")
             }
-            place += "?version=\(number)"
+            place += "?version=\(version.number)"
         }
         let answer = try await found(place, reference)
         return try VaultAnswer.reading(answer.host) {
             let data = try answer.json().object("data")
-            guard let number = try data?.object("metadata")?.number("version"), number > 0,
-                let found = ProviderVersion(String(number)), version.map({ $0.text == found.text }) ?? true
+            let metadata = try data?.object("metadata")
+            guard let number = try metadata?.number("version"), number > 0,
+                let found = try VaultVersion(number, metadata?.string("created_time")).text,
+                version.map({ VaultVersion($0)?.number == number }) ?? true
             else {
                 throw ProviderFailure(
                     .malformed, "\(answer.host) answers without the version: is this KV version 1?")
@@ -202,7 +203,7 @@ package final class Vault: Provider {
             }
             return made.version
         }
-        let last = present.version.flatMap { UInt32($0.text) } ?? 0
+        let last = present.version.flatMap { VaultVersion($0)?.number } ?? 0
         let body = JSONWriter.object(["options": .object([("cas", .number(last))]), "data": .object(fields)])
         let answer = try await ask(.POST, path.data, body)
         if answer.status == 400 {
@@ -210,7 +211,9 @@ package final class Vault: Provider {
         }
         guard answer.status == 200 else { throw VaultAnswer.failure(answer, "writing \(reference.path)") }
         let made = try VaultAnswer.reading(answer.host) {
-            try answer.json().object("data")?.number("version").flatMap { ProviderVersion(String($0)) }
+            let data = try answer.json().object("data")
+            guard let number = try data?.number("version") else { return ProviderVersion?.none }
+            return try VaultVersion(number, data?.string("created_time")).text
         }
         guard let made else { throw ProviderFailure(.malformed, "\(answer.host) does not say what it wrote") }
         return made
@@ -227,8 +230,10 @@ package final class Vault: Provider {
         return try VaultAnswer.reading(answer.host) {
             let data = try answer.json().object("data")
             guard settings.isVersioned else { return (nil, data?.names ?? []) }
-            let number = try data?.object("metadata")?.number("version")
-            return (number.flatMap { ProviderVersion(String($0)) }, try data?.object("data")?.names ?? [])
+            let metadata = try data?.object("metadata")
+            let number = try metadata?.number("version")
+            let version = try number.flatMap { try VaultVersion($0, metadata?.string("created_time")).text }
+            return (version, try data?.object("data")?.names ?? [])
         }
     }
 

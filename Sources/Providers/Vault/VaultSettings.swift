@@ -3,28 +3,6 @@ import Secrets
 
 /// How a Vault or OpenBao is reached, and who we are there.
 struct VaultSettings: Sendable {
-    /// docs/PROVIDERS.md has the same table.
-    static let all = [
-        ProviderSetting("vault_addr", "https://HOST:PORT", isRequired: true),
-        ProviderSetting("vault_namespace", "the namespace, if there are any"),
-        ProviderSetting("ca_certificate", "the CA of its certificate in PEM form, if it is no public one"),
-        ProviderSetting("login", "token (default), approle, kubernetes, jwt or cert"),
-        ProviderSetting("auth_mount", "where the login is mounted; default: its name"),
-        ProviderSetting("role", "the role, for kubernetes, jwt and cert"),
-        ProviderSetting("vault_token", "the token, for token", isSecret: true),
-        ProviderSetting("role_id", "for approle"),
-        ProviderSetting("secret_id", "for approle", isSecret: true),
-        ProviderSetting(
-            "wrapped_secret_id", "a wrapping token that holds the secret id, once", isSecret: true),
-        ProviderSetting(
-            "jwt_file", "a file with the token, read anew for each login, for kubernetes and jwt"),
-        ProviderSetting("client_certificate", "in PEM form, for cert"),
-        ProviderSetting("client_key", "its private key in PEM form, for cert", isSecret: true),
-        ProviderSetting("kv_version", "2 (default) or 1"),
-        ProviderSetting(
-            "vault_secret_path", "where new secrets are written: MOUNT or MOUNT/FOLDER; default: secret"),
-    ]
-
     let url: ProviderURL
     let namespace: String?
     let login: VaultLogin

@@ -38,7 +38,7 @@ extension APIError {
         case .dangerousNames:
             self = .constraint("\(said); an administrator can insist on it on the command line")
         case .algorithmExists, .secretsExist, .tooLong, .grantTooWide, .tooManyGrants, .versionInUse,
-            .versionMoved:
+            .versionMoved, .externalValue:
             self = .constraint(said)
         case .lostRace, .storage(.conflict), .storage(.busy), .storage(.revisionGone), .audit(.busy):
             self.init(
@@ -50,7 +50,8 @@ extension APIError {
         case .audit, .storage, .damaged, .unknownKey, .newerFormat, .sealing, .rootKey, .keyring, .exists,
             .versionsExhausted, .tooManyUsers, .userMissing, .userExists, .roleMissing, .tooManyRoles,
             .apiKeyMissing, .tooManyKeys, .passwordLength, .nodeMissing, .nodeExists, .tooManyAllowed,
-            .enrollmentRefused, .link, .isNode:
+            .enrollmentRefused, .link, .isNode, .providerMissing, .providerExists, .providerInUse,
+            .internalValue:
             self.init(.internalServerError, fault, "the store cannot do it; the server's log tells why")
         }
     }

@@ -88,7 +88,9 @@ struct NodeFeed {
         _ view: AlgorithmView, of name: AlgorithmName, to node: Node, _ outbound: FrameWriter
     ) async throws -> Set<HeldVersion> {
         let held = followed[name]?.held ?? []
-        let new = view.entries.filter { !$0.isUnreadable && !held.contains(HeldVersion($0)) }
+        // The server asks no providers: a node shows that such a secret is there, and opens nothing of it.
+        let sent = view.entries.filter { !$0.isUnreadable && $0.origin == nil }
+        let new = sent.filter { !held.contains(HeldVersion($0)) }
         var missing: Set<HeldVersion> = []
         if !new.isEmpty {
             let sealer = try BatchSealer(to: node, for: name)
@@ -105,11 +107,12 @@ struct NodeFeed {
             }
         }
         let entries = view.entries.map { entry in
-            LinkEntry(entry, hasValue: !entry.isUnreadable && !missing.contains(HeldVersion(entry)))
+            let hasValue = !entry.isUnreadable && entry.origin == nil
+            return LinkEntry(entry, hasValue: hasValue && !missing.contains(HeldVersion(entry)))
         }
         let told = LinkView(generation: view.generation, modified: view.modified, entries: entries)
         try await session.write(.view(name, told), outbound)
-        return Set(view.entries.map { HeldVersion($0) }).subtracting(missing)
+        return Set(sent.map { HeldVersion($0) }).subtracting(missing)
     }
 
     /// Before any of them leaves (R4).

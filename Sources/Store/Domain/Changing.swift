@@ -14,12 +14,15 @@ package struct NewSecret: Sendable {
     package let callers: CallerRule
     /// Only of a secret of an owner.
     package let grants: [Grantee]
+    /// Of an external secret, whose `value` is empty.
+    package let origin: SecretOrigin?
 
     package init(
         name: EnvironmentName, displayName: DisplayName, about: Description, delivery: Delivery,
         value: SecretValue, validity: Validity = .always, kept: Int = Secret.keptVersions,
-        callers: CallerRule = .anyone, grants: [Grantee] = []
+        callers: CallerRule = .anyone, grants: [Grantee] = [], origin: SecretOrigin? = nil
     ) {
+        self.origin = origin
         self.callers = callers
         self.grants = grants
         self.validity = validity

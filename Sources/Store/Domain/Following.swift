@@ -26,6 +26,7 @@ package final class Following: Sendable {
     private let onAuditSettings: @Sendable () -> Void
     private let onAdministrators: @Sendable () -> Void
     private let onNodes: @Sendable () -> Void
+    private let onProviders: @Sendable () -> Void
     private struct Seen {
         var revision: Revision
         /// Whether it was told that changes cannot be read, and not yet that they can.
@@ -46,6 +47,7 @@ package final class Following: Sendable {
         onAuditSettings: @escaping @Sendable () -> Void = {},
         onAdministrators: @escaping @Sendable () -> Void = {},
         onNodes: @escaping @Sendable () -> Void = {},
+        onProviders: @escaping @Sendable () -> Void = {},
         onProblem: @escaping @Sendable (StorageError, _ isLasting: Bool) -> Void
     ) throws(StoreError) {
         storage = store.storage
@@ -55,6 +57,7 @@ package final class Following: Sendable {
         self.onAuditSettings = onAuditSettings
         self.onAdministrators = onAdministrators
         self.onNodes = onNodes
+        self.onProviders = onProviders
         do {
             seen = Mutex(Seen(revision: try storage.read([], at: nil).revision))
             let watch = try storage.watch { [weak self] _ in self?.catchUp() }
@@ -129,6 +132,7 @@ package final class Following: Sendable {
             if changes.keys.contains(Keys.auditSettings) { onAuditSettings() }
             if changes.keys.contains(Keys.administrators) { onAdministrators() }
             if changes.keys.contains(where: { Keys.nodeName($0) != nil }) { onNodes() }
+            if changes.keys.contains(where: { Keys.providerName($0) != nil }) { onProviders() }
             let parts = Set(changes.keys.compactMap(Keys.affected(by:)))
             return parts.isEmpty ? nil : .some(parts)
         } catch .revisionGone {
@@ -137,6 +141,7 @@ package final class Following: Sendable {
             onAuditSettings()
             onAdministrators()
             onNodes()
+            onProviders()
             return .all
         }
     }

@@ -40,12 +40,37 @@ enum Keys {
     /// Machines that have their entries from this store's server, and those that may become some.
     static let nodes = RecordKey("node/")
     static let enrollments = RecordKey("enrollment/")
+    /// External providers, their settings, and which is the default.
+    static let providers = RecordKey("provider/")
+    static let providerSettings = RecordKey("provider-setting/")
+    static let defaultProvider = RecordKey("default-provider")
 
     /// What there can be many records of.
     static let plentiful =
-        [algorithms, secrets, shared, users, apiKeys, nodes, enrollments]
+        [algorithms, secrets, shared, users, apiKeys, nodes, enrollments, providerSettings]
         + ["value/", "shared-value/", "grant/"].map(RecordKey.init)
 
+    static func provider(_ name: ProviderName) -> RecordKey { RecordKey("provider/\(name)") }
+    static func providerName(_ key: RecordKey) -> ProviderName? {
+        guard key.text.hasPrefix(providers.text) else { return nil }
+        return try? ProviderName(String(key.text.dropFirst(providers.text.count)))
+    }
+    /// A provider's id is in the key, so that a setting cannot become one of another that has its name later.
+    static func settings(of provider: UUID) -> RecordKey {
+        RecordKey("provider-setting/\(provider.lowercaseText)/")
+    }
+    /// Whose secret's record this key is of; nil for other keys.
+    static func homeOfSecret(_ key: RecordKey) -> SecretHome? {
+        let parts = key.text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        switch (parts.first, parts.count) {
+        case ("secret", 4): return try? SecretHome("\(parts[1])/\(parts[2])")
+        case ("shared", 3): return try? SecretHome(parts[1])
+        default: return nil
+        }
+    }
+    static func setting(_ name: String, of provider: UUID) -> RecordKey {
+        RecordKey(settings(of: provider).text + name)
+    }
     static func user(_ name: UserName) -> RecordKey { RecordKey("user/\(name)") }
     static func apiKey(_ id: APIKeyID) -> RecordKey { RecordKey("api-key/\(id)") }
     static func node(_ name: NodeName) -> RecordKey { RecordKey("node/\(name)") }

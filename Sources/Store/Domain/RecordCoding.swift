@@ -56,6 +56,9 @@ enum RecordKind: UInt8 {
     case kept = 0x56  // "V"
     case keptMoment = 0x4F  // "O"
     case keptValue = 0x57  // "W"
+    case externalSecret = 0x58  // "X"
+    case provider = 0x52  // "R"
+    case defaultProvider = 0x44  // "D"
 
     /// The version of every metadata record's layout.
     static let format: UInt8 = 1

@@ -32,7 +32,8 @@ package struct Secret: Hashable, Sendable {
     package let id: SecretID
     package var displayName: DisplayName
     package var about: Description
-    package let provider: ProviderName
+    /// Of an external secret; nil: the value is in this store.
+    package internal(set) var origin: SecretOrigin?
     package var delivery: Delivery
     package let created: Timestamp
     /// Of anything but the value; the newest version has its own time.
@@ -44,10 +45,11 @@ package struct Secret: Hashable, Sendable {
     package var callers: CallerRule = .anyone
     /// The algorithms that see it besides its own; only a secret of an owner has any. In order.
     package var grants: [Grantee] = []
-    /// Oldest first, never empty.
+    /// Oldest first, never empty. Of an external secret they are empty values, and count what it referred to.
     package var versions: [VersionInfo]
 
     package var current: VersionInfo { versions[versions.count - 1] }
+    package var provider: ProviderName { origin?.provider ?? .internal }
 }
 
 extension Algorithm {
@@ -73,7 +75,7 @@ extension Algorithm {
 
 extension Secret {
     func encoded() -> [UInt8] {
-        var writer = RecordWriter(kind: .secret)
+        var writer = RecordWriter(kind: origin == nil ? .secret : .externalSecret)
         writer.write(id)
         writer.write(UInt8(delivery == .env ? 0 : 1))
         writer.write(created)
@@ -91,11 +93,13 @@ extension Secret {
             writer.write(info.created)
             writer.write(info.actor.text)
         }
+        if let origin { writer.write(origin) }
         return writer.bytes
     }
 
     init(_ name: EnvironmentName, decoding bytes: [UInt8]) throws(RecordFormatError) {
-        var reader = try RecordReader(bytes, kind: .secret)
+        var (reader, kind) = try RecordReader.anyKind(bytes)
+        guard [RecordKind.secret, .externalSecret].map(\.rawValue).contains(kind) else { throw .malformed }
         self.name = name
         id = try reader.id()
         switch try reader.number(UInt8.self) {
@@ -109,13 +113,15 @@ extension Secret {
         else { throw .malformed }
         self.displayName = displayName
         self.about = about
-        provider = ProviderName(try reader.text())
+        guard let provider = try? ProviderName(reader.text()) else { throw .malformed }
         kept = Int(try reader.number(UInt16.self))
         guard Self.keptVersionsRange.contains(kept) else { throw .malformed }
         validity = try reader.validity()
         callers = try reader.callerRule()
         grants = try reader.list { reader throws(RecordFormatError) in try reader.grantee() }
         versions = try Self.versions(&reader)
+        if kind == RecordKind.externalSecret.rawValue { origin = try reader.origin(at: provider) }
+        guard self.provider == provider else { throw .malformed }
         try reader.finish()
     }
 

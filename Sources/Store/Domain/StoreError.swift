@@ -29,6 +29,13 @@ package enum StoreError: Error, Equatable {
     case tooManyRoles(UserName)
     case apiKeyMissing(APIKeyID)
     case tooManyKeys(UserName)
+    case providerMissing(ProviderName)
+    case providerExists(ProviderName)
+    case providerInUse(ProviderName, [ProviderUse])
+    /// A provider has the value: nothing can be put in its place here.
+    case externalValue(EnvironmentName, SecretOrigin)
+    /// No provider has the value.
+    case internalValue(EnvironmentName, SecretHome)
     case nodeMissing(NodeName)
     case nodeExists(NodeName)
     case tooManyAllowed(NodeName)

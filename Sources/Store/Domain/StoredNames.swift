@@ -41,6 +41,10 @@ package struct StoredNames: Sendable {
     }
 
     /// IDs of API keys, in order.
+    package func providers(startingWith text: String) -> [String] {
+        keys(Keys.providers, text, Self.limit).map { String($0.text.dropFirst(Keys.providers.text.count)) }
+    }
+
     package func apiKeys(startingWith text: String) -> [String] {
         keys(Keys.apiKeys, text, Self.limit).map { String($0.text.dropFirst(Keys.apiKeys.text.count)) }
     }

@@ -62,6 +62,12 @@ extension SecretStore {
             - UInt64(min(unreadable, most))
     }
 
+    /// Each change that is no commit counts as one.
+    package static func generation(_ generation: UInt64, later changes: UInt64) -> UInt64 {
+        let (sum, isTooMuch) = generation.addingReportingOverflow(min(changes, 1 << 40) * 100_000)
+        return isTooMuch ? .max : sum
+    }
+
     private static func valueKey(of secret: Secret, in home: SecretHome) -> RecordKey {
         Keys.value(secret.current.version, of: secret.id, in: home)
     }
@@ -96,19 +102,24 @@ extension SecretStore {
         details.combine(secret.displayName.text)
         details.combine(secret.about.text)
         details.combine(secret.provider.text)
+        details.combine(secret.origin)
         return Entry(
             name: secret.name, secret: secret.id, version: current.version,
-            delivery: secret.delivery, count: current.count, modified: current.created, sealed: sealed,
+            delivery: secret.delivery, count: current.count, modified: current.created,
+            sealed: secret.origin == nil ? sealed : ExternalEntry(record: sealed),
             callers: [algorithmRule, secret.callers].filter { !$0.isAnyone },
-            expires: secret.validity.expires, detailsMark: details.finalize())
+            expires: secret.validity.expires, detailsMark: details.finalize(), origin: secret.origin)
     }
 }
 
 extension AlgorithmView {
     fileprivate var records: [EnvironmentName: StoredEntry] {
-        Dictionary(entries.compactMap { entry in (entry.sealed as? StoredEntry).map { (entry.name, $0) } }) {
-            first, _ in first
+        let records = entries.compactMap { entry in
+            (entry.sealed as? StoredEntry ?? (entry.sealed as? ExternalEntry)?.record).map {
+                (entry.name, $0)
+            }
         }
+        return Dictionary(records) { first, _ in first }
     }
 }
 
@@ -124,6 +135,13 @@ extension [EnvironmentName: StoredEntry] {
 private struct UnreadableEntry: SealedEntry {
     func open(into destination: inout OutputRawSpan) throws(OpenError) { throw .damaged }
     func details() throws(OpenError) -> EntryDetails { throw .damaged }
+}
+
+/// An external secret, whose value is not here: it opens nothing until somebody has joined what its provider gave.
+private struct ExternalEntry: SealedEntry {
+    let record: StoredEntry
+    func open(into destination: inout OutputRawSpan) throws(OpenError) { throw .awaited }
+    func details() throws(OpenError) -> EntryDetails { try record.details() }
 }
 
 /// The sealed records of one entry, as a mount keeps them in memory, with the keys that open them. Nothing here reads

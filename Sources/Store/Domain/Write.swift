@@ -106,11 +106,11 @@ extension SecretStore {
     func addSecret(
         _ new: NewSecret, to home: SecretHome, _ write: inout Write
     ) throws(StoreError) -> Secret {
+        if let origin = new.origin { try use(origin.provider, &write) }
         let now = Timestamp.now()
         var secret = Secret(
             name: new.name, id: write.newID(), displayName: new.displayName, about: new.about,
-            provider: .internal,
-            delivery: new.delivery, created: now, modified: now, kept: new.kept,
+            origin: new.origin, delivery: new.delivery, created: now, modified: now, kept: new.kept,
             validity: new.validity, callers: new.callers,
             versions: [
                 VersionInfo(version: .first, count: new.value.count, created: now, actor: write.actor)
@@ -127,7 +127,15 @@ extension SecretStore {
     }
 
     /// - Returns: `secret` with `value` as its newest version; versions beyond the kept ones are deleted.
+    /// - Throws: `.externalValue` if a provider has its value.
     func addVersion(
+        _ value: SecretValue, to secret: Secret, _ record: StoredRecord, _ write: inout Write
+    ) throws(StoreError) -> Secret {
+        if let origin = secret.origin { throw .externalValue(secret.name, origin) }
+        return try add(value, to: secret, record, &write)
+    }
+
+    func add(
         _ value: SecretValue, to secret: Secret, _ record: StoredRecord, _ write: inout Write
     ) throws(StoreError) -> Secret {
         guard let version = secret.current.version.next else { throw .versionsExhausted(secret.name) }

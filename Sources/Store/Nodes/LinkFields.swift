@@ -131,6 +131,7 @@ extension RecordReader {
         guard let display = try? DisplayName(text()), let about = try? Description(text()) else {
             throw .malformed
         }
-        return EntryDetails(displayName: display, description: about, provider: ProviderName(try text()))
+        guard let provider = try? ProviderName(text()) else { throw .malformed }
+        return EntryDetails(displayName: display, description: about, provider: provider)
     }
 }

@@ -94,7 +94,7 @@ import Testing
         let version = VersionInfo(version: .first, count: 1, created: moment, actor: .user(0))
         let secret = Secret(
             name: name, id: UUID(), displayName: try DisplayName("A"), about: try Description(""),
-            provider: .internal, delivery: .env, created: moment, modified: moment, versions: [version])
+            delivery: .env, created: moment, modified: moment, versions: [version])
         #expect(secret.encoded().count == 100)
     }
 

@@ -1,0 +1,181 @@
+import Console
+import Dispatch
+import Fuse
+import Logging
+import Secrets
+import Store
+import Synchronization
+
+/// The values of external secrets that mounts show: asked for again and again, by a program of its own, and kept sealed.
+/// No mount ever waits for it.
+final class ExternalValues: Sendable {
+    struct State {
+        var table = RefreshTable<SealedExternal>()
+        var key: ExternalKey?
+        /// How often something else was to be shown: part of the generation of views.
+        var changes: UInt64 = 0
+        var followed: Set<AlgorithmName> = []
+        var process: ProviderProcess?
+        /// What stands for a provider in the pipe, and as of when its settings are.
+        var known: [ProviderName: (number: UInt32, modified: Timestamp)] = [:]
+        var lastNumber: UInt32 = 0
+        var armed: UInt64?
+        var isStopped = true
+    }
+    let state = Mutex(State())
+    let store: SecretStore
+    let log: Logger
+    let seldom = Seldom()
+    /// Asks, and looks at the clock.
+    let queue = DispatchQueue(label: "providers")
+    private let onChange = Mutex<(@Sendable (AffectedMounts) -> Void)?>(nil)
+    /// In nanoseconds: it looks this often anyway while there is something to look at, for ends that the wall clock has.
+    private static let longestWait: UInt64 = 10_000_000_000
+
+    init(_ store: SecretStore, _ log: Logger) {
+        self.store = store
+        self.log = log
+    }
+
+    var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
+
+    /// - Parameter onChange: told what to look at anew, on a thread of its own.
+    func start(onChange: @escaping @Sendable (AffectedMounts) -> Void) throws {
+        self.onChange.withLock { $0 = onChange }
+        try unseal()
+    }
+
+    /// What was given is forgotten, and nothing is asked any more: the process that asks has credentials.
+    func seal() {
+        let (process, key) = state.withLock { state in
+            state.isStopped = true
+            state.table.forgetValues(at: now)
+            defer { (state.process, state.key, state.known) = (nil, nil, [:]) }
+            return (state.process, state.key)
+        }
+        key?.forget()
+        process?.end()
+    }
+
+    func unseal() throws {
+        let key = try ExternalKey()
+        state.withLock { state in
+            state.key = key
+            state.isStopped = false
+            state.changes += 1
+        }
+        reload()
+    }
+
+    func stop() { seal() }
+
+    func tell(_ names: Set<AlgorithmName>) {
+        guard !names.isEmpty else { return }
+        onChange.withLock { $0 }?(.some(Set(names.map { .algorithm($0) })))
+    }
+
+    // MARK: For views
+
+    /// `view` with what providers gave; and from now on what it refers to is asked for.
+    func join(_ view: AlgorithmView, of name: AlgorithmName) -> AlgorithmView {
+        let origins = view.origins
+        let (joined, isNew, unfit) = state.withLock { state -> (AlgorithmView, Bool, [Entry]) in
+            let isNew = !origins.isEmpty || state.followed.contains(name)
+            if isNew {
+                state.table.follow(name, origins, at: now)
+                if origins.isEmpty { state.followed.remove(name) } else { state.followed.insert(name) }
+            }
+            var unfit: [Entry] = []
+            let entries = view.entries.compactMap { entry in
+                entry.origin == nil ? entry : Self.joined(entry, state, &unfit)
+            }
+            return (view.holding(entries, later: state.changes), isNew, unfit)
+        }
+        for entry in unfit {
+            note(
+                entry.origin?.description ?? "",
+                "\(entry.name) cannot be a variable, and is not to be a file alone: --delivery file")
+        }
+        if isNew { wake() }
+        return joined
+    }
+
+    /// Nil where the provider says that there is none.
+    ///
+    /// - Parameter unfit: what no variable can hold.
+    private static func joined(_ entry: Entry, _ state: borrowing State, _ unfit: inout [Entry]) -> Entry? {
+        guard let origin = entry.origin else { return entry }
+        switch state.table.state(of: origin) {
+        case .absent: return nil
+        // It is listed, and opens nothing.
+        case .awaited: return entry
+        case .value(let kept, _):
+            let refusal = Delivery.refusal(hasNUL: kept.value.hasNUL, count: kept.count, as: entry.name)
+            guard entry.delivery == .file || refusal == nil else {
+                unfit.append(entry)
+                return entry
+            }
+            let sealed = ExternalEntry(value: kept.value, expires: kept.expires, secret: entry.sealed)
+            return entry.holding(
+                sealed, as: Version(number: kept.number), count: kept.count, made: kept.made)
+        }
+    }
+
+    func release(_ name: AlgorithmName) {
+        state.withLock { state in
+            guard state.followed.remove(name) != nil else { return }
+            state.table.unfollow(name)
+        }
+    }
+
+    /// What has no value now, or none that is confirmed.
+    var troubles: [ProviderTrouble] { state.withLock { $0.table.troubles } }
+
+    /// What `name` shows that has never had a value, or has none any more.
+    func awaited(by name: AlgorithmName) -> [ProviderTrouble] {
+        troubles.filter { !$0.hasValue && !$0.isAbsent && $0.algorithms.contains(name) }
+    }
+
+    // MARK: The clock
+
+    private func wake() { queue.async { [weak self] in self?.look() } }
+
+    /// Gives up what is over, asks what is due, and looks again when there is more to do.
+    func look() {
+        let isStopped = state.withLock { $0.isStopped }
+        guard !isStopped else { return }
+        let time = Timestamp.now()
+        let (affected, given, questions) = state.withLock { state in
+            let aged = state.table.age(at: now, time: time)
+            if !aged.affected.isEmpty { state.changes += 1 }
+            return (aged.affected, aged.given, state.table.questions(at: now))
+        }
+        for id in given { state.withLock { $0.process }?.send(.cancel(id)) }
+        if !questions.isEmpty { ask(questions) }
+        tell(affected)
+        arm()
+    }
+
+    private func arm() {
+        let now = now
+        let next = state.withLock { state -> UInt64? in
+            guard !state.isStopped, let wake = state.table.wake else { return nil }
+            let next = min(max(wake, now), now + Self.longestWait)
+            if let armed = state.armed, armed <= next, armed > now { return nil }
+            state.armed = next
+            return next
+        }
+        guard let next else { return }
+        queue.asyncAfter(deadline: DispatchTime(uptimeNanoseconds: next)) { [weak self] in self?.look() }
+    }
+}
+
+extension AlgorithmView {
+    /// - Parameter changes: each is a generation.
+    fileprivate func holding(_ entries: [Entry], later changes: UInt64) -> AlgorithmView {
+        AlgorithmView(
+            generation: SecretStore.generation(generation, later: changes),
+            modified: max(modified, entries.map(\.modified).max() ?? modified), entries: entries,
+            nextChange: nextChange, shared: shared, mounters: mounters)
+    }
+}

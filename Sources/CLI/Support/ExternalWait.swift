@@ -1,0 +1,26 @@
+import Console
+import Glibc
+import Secrets
+
+/// Waits until an algorithm's external secrets have their values.
+enum ExternalWait {
+    /// - Throws: which have none after `seconds`, and why.
+    static func wait(for name: AlgorithmName, _ seconds: UInt32, _ agent: AgentClient) throws(Failure) {
+        let end = ContinuousClock.now + .seconds(Int64(seconds))
+        while true {
+            let awaited = try agent.awaited(by: name.description)
+            guard let first = awaited.first else { return }
+            guard ContinuousClock.now < end else {
+                let more = awaited.count > 1 ? ", and \(awaited.count - 1) more" : ""
+                throw Failure(
+                    .retry,
+                    "\(name) has no value from \(first.provider) \(first.reference)\(more) after \(seconds) seconds: "
+                        + printable(first.reason ?? "no answer yet", atMost: 400),
+                    hint:
+                        "secretfs provider test \(first.provider) '\(first.reference)'; without --wait it is mounted all the same"
+                )
+            }
+            usleep(50_000)
+        }
+    }
+}

@@ -1,0 +1,162 @@
+package import Secrets
+package import Store
+
+/// What the agent, or a command, has the program do that speaks to providers (docs/FORMAT.md#provider-pipe).
+package enum ProviderCall: Sendable {
+    /// From now on this number stands for a provider with this configuration.
+    case configure(UInt32, ProviderKind, ProviderConfiguration)
+    case forget(UInt32)
+    case read(ProviderQuestion, at: UInt32)
+    case test(UInt64, at: UInt32, ProviderReference?)
+    /// Nobody waits for the answer any more.
+    case cancel(UInt64)
+}
+
+/// What that program answers.
+package enum ProviderReply: Sendable {
+    case answer(UInt64, ProviderAnswer<SecretValue>)
+    /// What a test found, a line each.
+    case tested(UInt64, [String])
+}
+
+extension ProviderCall {
+    package func encoded() throws -> SecretBuffer {
+        let frame = FrameWriter()
+        switch self {
+        case .configure(let number, let kind, let configuration):
+            try frame.begin(1)
+            try frame.number(number)
+            try frame.text(kind.rawValue)
+            try frame.number(UInt32(configuration.values.count))
+            for (name, value) in configuration.values {
+                try frame.text(name)
+                try frame.value(value)
+            }
+        case .forget(let number):
+            try frame.begin(2)
+            try frame.number(number)
+        case .read(let question, let number):
+            try frame.begin(3)
+            try frame.number(question.id)
+            try frame.number(number)
+            try frame.text(question.provider.text)
+            try frame.text(question.reference.description)
+            try frame.text(question.version?.text ?? "")
+            try frame.text(question.known?.text ?? "")
+        case .test(let id, let number, let reference):
+            try frame.begin(4)
+            try frame.number(id)
+            try frame.number(number)
+            try frame.text(reference?.description ?? "")
+        case .cancel(let id):
+            try frame.begin(5)
+            try frame.number(id)
+        }
+        return try frame.finished()
+    }
+
+    /// - Parameter frame: without its length.
+    package init(decoding frame: SecretValue) throws {
+        var reader = FrameReader(frame)
+        switch try reader.number(UInt8.self) {
+        case 1:
+            let number = try reader.number(UInt32.self)
+            guard let kind = ProviderKind(rawValue: try reader.text()) else { throw FrameError() }
+            var configuration = ProviderConfiguration()
+            for _ in 0..<(try reader.number(UInt32.self)) {
+                let name = try reader.text()
+                configuration[name] = try reader.value()
+            }
+            self = .configure(number, kind, configuration)
+        case 2: self = .forget(try reader.number(UInt32.self))
+        case 3:
+            let id = try reader.number(UInt64.self)
+            let number = try reader.number(UInt32.self)
+            let question = ProviderQuestion(
+                id: id, provider: try ProviderName(reader.text()),
+                reference: try ProviderReference(reader.text()), version: try reader.version(),
+                known: try reader.version())
+            self = .read(question, at: number)
+        case 4:
+            let (id, number) = (try reader.number(UInt64.self), try reader.number(UInt32.self))
+            let text = try reader.text()
+            self = .test(id, at: number, text.isEmpty ? nil : try ProviderReference(text))
+        case 5: self = .cancel(try reader.number(UInt64.self))
+        default: throw FrameError()
+        }
+        try reader.finish()
+    }
+}
+
+extension ProviderReply {
+    package func encoded() throws -> SecretBuffer {
+        let frame = FrameWriter()
+        switch self {
+        case .answer(let id, .unchanged(let timeToLive)):
+            try frame.begin(0x41)
+            try frame.number(id)
+            try frame.number(timeToLive ?? .max)
+        case .answer(let id, .value(let value, let facts)):
+            try frame.begin(0x42)
+            try frame.number(id)
+            try frame.text(facts.version.text)
+            try frame.number(facts.timeToLive ?? .max)
+            try frame.number(facts.expires?.seconds ?? .max)
+            try frame.value(value)
+        case .answer(let id, .failure(let failure)):
+            try frame.begin(0x43)
+            try frame.number(id)
+            try frame.number(failure.kind.rawValue)
+            try frame.number(failure.retryAfter ?? .max)
+            try frame.text(failure.message)
+        case .tested(let id, let lines):
+            try frame.begin(0x44)
+            try frame.number(id)
+            try frame.text(lines.joined(separator: "\n"))
+        }
+        return try frame.finished()
+    }
+
+    /// - Parameter frame: without its length; from a process that speaks to a network: hostile.
+    package init(decoding frame: SecretValue) throws {
+        var reader = FrameReader(frame)
+        let kind = try reader.number(UInt8.self)
+        let id = try reader.number(UInt64.self)
+        switch kind {
+        case 0x41: self = .answer(id, .unchanged(timeToLive: try reader.seconds()))
+        case 0x42:
+            guard let version = try reader.version() else { throw FrameError() }
+            let timeToLive = try reader.seconds()
+            let end = try reader.number(Int64.self)
+            let value = try reader.value()
+            let facts = ProviderFacts(
+                version: version, count: value.count, timeToLive: timeToLive,
+                expires: end == .max ? nil : Timestamp(seconds: end, nanoseconds: 0))
+            self = .answer(id, .value(value, facts))
+        case 0x43:
+            guard let kind = ProviderFailure.Kind(rawValue: try reader.number(UInt8.self)) else {
+                throw FrameError()
+            }
+            let retryAfter = try reader.seconds()
+            self = .answer(id, .failure(ProviderFailure(kind, try reader.text(), retryAfter: retryAfter)))
+        case 0x44: self = .tested(id, try reader.text().split(separator: "\n").map(String.init))
+        default: throw FrameError()
+        }
+        try reader.finish()
+    }
+}
+
+extension FrameReader {
+    fileprivate mutating func seconds() throws -> UInt32? {
+        let seconds = try number(UInt32.self)
+        return seconds == .max ? nil : seconds
+    }
+
+    /// Nil for none.
+    fileprivate mutating func version() throws -> ProviderVersion? {
+        let text = try text()
+        guard !text.isEmpty else { return nil }
+        guard let version = ProviderVersion(text) else { throw FrameError() }
+        return version
+    }
+}

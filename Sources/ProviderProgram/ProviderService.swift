@@ -1,0 +1,96 @@
+import Console
+import Providers
+import Secrets
+import Store
+import Synchronization
+
+/// Has the providers, and a task for each question.
+actor ProviderService {
+    private let replies: Replies
+    /// By their numbers; or why a configuration is none.
+    private var providers: [UInt32: Result<any Provider, ProviderFailure>] = [:]
+    private var tasks: [UInt64: Task<Void, Never>] = [:]
+
+    init(_ pipe: FramePipe) { replies = Replies(pipe) }
+
+    func take(_ call: ProviderCall) {
+        switch call {
+        case .configure(let number, let kind, let configuration):
+            close(number)
+            providers[number] = Result { () throws(ProviderFailure) in
+                try ProviderFactory.provider(kind, configuration)
+            }
+        case .forget(let number): close(number)
+        case .read(let question, let number):
+            begin(question.id, at: number) { provider throws(ProviderFailure) in
+                .answer(question.id, try await Self.read(question, from: provider))
+            }
+        case .test(let id, let number, let reference):
+            begin(id, at: number) { provider throws(ProviderFailure) in
+                .tested(id, try await provider.test(reference))
+            }
+        case .cancel(let id): tasks.removeValue(forKey: id)?.cancel()
+        }
+    }
+
+    private func close(_ number: UInt32) {
+        guard case .success(let provider) = providers.removeValue(forKey: number) else { return }
+        Task { await provider.close() }
+    }
+
+    private func begin(
+        _ id: UInt64, at number: UInt32,
+        _ body: @escaping @Sendable (any Provider) async throws(ProviderFailure) -> ProviderReply
+    ) {
+        let provider = providers[number]
+        tasks[id] = Task { [replies] in
+            let reply: ProviderReply
+            do throws(ProviderFailure) {
+                guard let provider else {
+                    throw ProviderFailure(.malformed, "the provider has no configuration")
+                }
+                reply = try await body(try provider.get())
+            } catch {
+                reply = .answer(id, .failure(error))
+            }
+            end(id)
+            // Who cancelled it does not wait for it.
+            if !Task.isCancelled { replies.send(reply) }
+        }
+    }
+
+    private func end(_ id: UInt64) { tasks[id] = nil }
+
+    private static func read(
+        _ question: ProviderQuestion, from provider: any Provider
+    ) async throws(ProviderFailure) -> ProviderAnswer<SecretValue> {
+        let reading = try await provider.read(
+            question.reference, version: question.version, known: question.known)
+        switch reading {
+        case .unchanged(let timeToLive): return .unchanged(timeToLive: seconds(timeToLive))
+        case .value(let found):
+            let facts = ProviderFacts(
+                version: found.version, count: found.value.count, timeToLive: seconds(found.timeToLive),
+                expires: found.expires)
+            return .value(found.value, facts)
+        }
+    }
+
+    private static func seconds(_ duration: Duration?) -> UInt32? {
+        duration.map { UInt32(clamping: $0.components.seconds) }
+    }
+}
+
+/// One reply after the other goes into the pipe.
+private final class Replies: Sendable {
+    private let pipe: FramePipe
+    private let turn = Mutex(())
+
+    init(_ pipe: FramePipe) { self.pipe = pipe }
+
+    func send(_ reply: ProviderReply) {
+        guard let frame = try? reply.encoded() else { return }
+        // Where nobody reads any more, the end of the calls ends this program.
+        _ = turn.withLock { _ in pipe.send(frame) }
+    }
+}

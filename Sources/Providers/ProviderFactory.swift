@@ -1,0 +1,15 @@
+package import Secrets
+
+/// Which provider a configuration is of.
+package enum ProviderFactory {
+    /// - Throws: `.malformed`, naming the setting that cannot be right.
+    package static func provider(
+        _ kind: ProviderKind, _ configuration: ProviderConfiguration
+    ) throws(ProviderFailure) -> any Provider {
+        switch kind {
+        case .vault: try Vault(configuration)
+        case .azureKeyVault, .awsSecretsManager:
+            throw ProviderFailure(.malformed, "this program does not speak to \(kind.rawValue) providers")
+        }
+    }
+}

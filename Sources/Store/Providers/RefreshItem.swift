@@ -1,0 +1,75 @@
+import Secrets
+
+/// What is known of one value of a provider.
+struct RefreshItem<Value: Sendable>: Sendable {
+    /// In nanoseconds: *absent* counts when it was said again after so long.
+    static var confirmation: UInt64 { 5_000_000_000 }
+
+    let origin: SecretOrigin
+    /// Who shows it, and how often each wants it asked for, in seconds; 0: as the provider's configuration says.
+    var users: [AlgorithmName: UInt32] = [:]
+    var kept: KeptValueOfProvider<Value>?
+    /// When the provider last said that it is the newest.
+    private(set) var confirmed: UInt64 = 0
+    private(set) var failure: ProviderFailure?
+    /// In a row.
+    private var failures = 0
+    /// When *absent* was said first, without anything else since.
+    private var absentSince: UInt64?
+    var isAbsent = false
+    var due: UInt64
+    var asked: (question: UInt64, deadline: UInt64)?
+
+    init(origin: SecretOrigin, due: UInt64) {
+        self.origin = origin
+        self.due = due
+    }
+
+    /// The provider says that what is known is the newest.
+    ///
+    /// - Returns: whether it was taken for absent.
+    mutating func confirm(at now: UInt64, until due: UInt64) -> Bool {
+        defer { isAbsent = false }
+        confirmed = now
+        failure = nil
+        failures = 0
+        absentSince = nil
+        self.due = due
+        return isAbsent
+    }
+
+    /// - Parameters:
+    ///   - interval: in seconds.
+    ///   - nanoseconds: of so many seconds, more or less.
+    /// - Returns: whether something else is shown now.
+    mutating func note(
+        _ failure: ProviderFailure, at now: UInt64, askedEvery interval: UInt32,
+        _ nanoseconds: (UInt32) -> UInt64
+    ) -> Bool {
+        self.failure = failure
+        failures += 1
+        guard failure.kind == .absent else {
+            absentSince = nil
+            due = now + nanoseconds(pause(after: failure, interval))
+            return false
+        }
+        guard let since = absentSince, now >= since + Self.confirmation else {
+            absentSince = absentSince ?? now
+            due = now + (isAbsent ? nanoseconds(interval) : Self.confirmation)
+            return false
+        }
+        due = now + nanoseconds(interval)
+        defer { (isAbsent, kept) = (true, nil) }
+        return !isAbsent
+    }
+
+    /// In seconds. What asks for patience gets it; what will not change by asking is asked as often as always.
+    private func pause(after failure: ProviderFailure, _ interval: UInt32) -> UInt32 {
+        let growing = UInt32(1) << UInt32(min(failures - 1, 12))
+        return switch failure.kind {
+        case .throttled: failure.retryAfter ?? max(growing, interval)
+        case .down: failure.retryAfter ?? min(growing, interval)
+        case .absent, .denied, .malformed, .conflict: interval
+        }
+    }
+}

@@ -1,0 +1,254 @@
+package import Secrets
+
+/// What is asked of external providers, and when: each value once, however many mounts show it. It reads no clock and
+/// speaks to nobody: whoever has it says what time it is, asks what it wants to have asked, and tells the answers.
+///
+/// Times are nanoseconds of a clock that never goes back; what is kept is of the owner's choosing, sealed.
+package struct RefreshTable<Value: Sendable>: Sendable {
+    /// Of one provider, at once: one that hangs takes nothing from others.
+    static var maximumQuestions: Int { 16 }
+    /// Longer than any provider's own limit for a login and a read (`ProviderHTTP`).
+    static var patience: UInt64 { 30 * second }
+    static var second: UInt64 { 1_000_000_000 }
+
+    private struct Limits {
+        let interval: UInt32
+        let maximumAge: UInt32
+    }
+    private var items: [SecretOrigin: RefreshItem<Value>] = [:]
+    private var providers: [ProviderName: Limits] = [:]
+    private var lastQuestion: UInt64 = 0
+    private var lastNumber: UInt32 = 0
+    private let jitter: @Sendable () -> Double
+
+    /// - Parameter jitter: by what an interval is multiplied, so that many do not come due at once.
+    package init(jitter: @escaping @Sendable () -> Double = { Double.random(in: 0.9...1.1) }) {
+        self.jitter = jitter
+    }
+
+    /// What a mount shows of an external secret.
+    package func state(of origin: SecretOrigin) -> ProviderState<Value> {
+        guard let item = items[origin.place] else { return .awaited(nil) }
+        if let kept = item.kept { return .value(kept, failing: item.failure) }
+        return item.isAbsent ? .absent : .awaited(item.failure)
+    }
+
+    // MARK: What is wanted
+
+    /// `name` shows the values of `origins`, and no others, from now on.
+    package mutating func follow(_ name: AlgorithmName, _ origins: [SecretOrigin], at now: UInt64) {
+        var wanted: [SecretOrigin: UInt32] = [:]
+        for origin in origins {
+            let interval = origin.interval ?? 0
+            wanted[origin.place] =
+                wanted[origin.place].map { $0 == 0 ? interval : min($0, interval) } ?? interval
+        }
+        for place in items.keys where wanted[place] == nil { drop(name, place) }
+        for (place, interval) in wanted {
+            items[place, default: RefreshItem(origin: place, due: now)].users[name] = interval
+        }
+    }
+
+    package mutating func unfollow(_ name: AlgorithmName) {
+        for place in Array(items.keys) { drop(name, place) }
+    }
+
+    private mutating func drop(_ name: AlgorithmName, _ place: SecretOrigin) {
+        guard items[place]?.users.removeValue(forKey: name) != nil else { return }
+        if items[place]?.users.isEmpty == true { items[place] = nil }
+    }
+
+    /// The providers that there are; those whose settings changed are asked at once.
+    ///
+    /// - Returns: whose mounts show something else now.
+    package mutating func setProviders(
+        _ new: [ExternalProvider], changed: Set<ProviderName>, at now: UInt64
+    ) -> Set<AlgorithmName> {
+        let before = Set(providers.keys)
+        providers = Dictionary(
+            uniqueKeysWithValues: new.map {
+                ($0.name, Limits(interval: $0.interval, maximumAge: $0.maximumAge))
+            })
+        var affected: Set<AlgorithmName> = []
+        for (place, item) in items {
+            if providers[place.provider] == nil, item.kept != nil || item.isAbsent {
+                items[place]?.kept = nil
+                items[place]?.isAbsent = false
+                affected.formUnion(item.users.keys)
+            }
+            let isNew = providers[place.provider] != nil && !before.contains(place.provider)
+            if isNew || changed.contains(place.provider) {
+                items[place]?.due = now
+                items[place]?.asked = nil
+            }
+        }
+        return affected
+    }
+
+    // MARK: Questions and answers
+
+    /// What is to be asked now. Each is answered by `take`, or given up by `age`.
+    package mutating func questions(at now: UInt64) -> [ProviderQuestion] {
+        var counts: [ProviderName: Int] = [:]
+        for item in items.values where item.asked != nil { counts[item.origin.provider, default: 0] += 1 }
+        var questions: [ProviderQuestion] = []
+        for item in items.values.filter({ $0.asked == nil && $0.due <= now }).sorted(by: { $0.due < $1.due })
+        {
+            let place = item.origin
+            guard providers[place.provider] != nil else {
+                note(
+                    ProviderFailure(.malformed, "there is no provider \(place.provider)"), place, at: now)
+                continue
+            }
+            guard counts[place.provider, default: 0] < Self.maximumQuestions else { continue }
+            counts[place.provider, default: 0] += 1
+            lastQuestion += 1
+            items[place]?.asked = (lastQuestion, now + Self.patience)
+            questions.append(
+                ProviderQuestion(
+                    id: lastQuestion, provider: place.provider, reference: place.reference,
+                    version: place.version, known: item.kept?.version))
+        }
+        return questions
+    }
+
+    /// Takes the answer to a question.
+    ///
+    /// - Parameter time: of the wall clock, for people.
+    /// - Returns: whose mounts show something else now.
+    package mutating func take(
+        _ answer: ProviderAnswer<Value>, to question: UInt64, at now: UInt64, time: Timestamp
+    ) -> Set<AlgorithmName> {
+        // Late, or of what nobody wants any more.
+        guard let item = items.values.first(where: { $0.asked?.question == question }) else { return [] }
+        let place = item.origin
+        items[place]?.asked = nil
+        switch answer {
+        case .failure(let failure): return note(failure, place, at: now)
+        case .unchanged(let timeToLive):
+            guard item.kept != nil else {
+                return note(
+                    ProviderFailure(.malformed, "it says that nothing changed since nothing was known"),
+                    place,
+                    at: now)
+            }
+            return confirm(place, timeToLive, at: now) ? Set(item.users.keys) : []
+        case .value(let value, let facts):
+            let isRecovered = confirm(place, facts.timeToLive, at: now)
+            if let kept = item.kept, kept.version == facts.version, kept.expires == facts.expires {
+                return isRecovered ? Set(item.users.keys) : []
+            }
+            lastNumber += 1
+            items[place]?.kept = KeptValueOfProvider(
+                value: value, version: facts.version, count: facts.count, number: lastNumber, made: time,
+                expires: facts.expires)
+            return Set(item.users.keys)
+        }
+    }
+
+    /// What a question that is not answered yet is about.
+    package func origin(ofQuestion question: UInt64) -> SecretOrigin? {
+        items.values.first { $0.asked?.question == question }?.origin
+    }
+
+    /// The provider says that what is known is the newest.
+    ///
+    /// - Returns: whether it was taken for absent.
+    private mutating func confirm(_ place: SecretOrigin, _ timeToLive: UInt32?, at now: UInt64) -> Bool {
+        let seconds = min(interval(of: place), max(timeToLive ?? .max, ExternalProvider.intervals.lowerBound))
+        let due = now + nanoseconds(seconds)
+        return items[place]?.confirm(at: now, until: due) ?? false
+    }
+
+    /// - Returns: whose mounts show something else now.
+    @discardableResult
+    private mutating func note(
+        _ failure: ProviderFailure, _ place: SecretOrigin, at now: UInt64
+    ) -> Set<AlgorithmName> {
+        guard var item = items[place] else { return [] }
+        let isNews = item.note(failure, at: now, askedEvery: interval(of: place), nanoseconds)
+        items[place] = item
+        return isNews ? Set(item.users.keys) : []
+    }
+
+    /// Gives up questions that are not answered, and values that nobody has confirmed for too long or whose end has come.
+    ///
+    /// - Returns: whose mounts show something else now, and the questions that nobody need answer.
+    package mutating func age(
+        at now: UInt64, time: Timestamp
+    ) -> (affected: Set<AlgorithmName>, given: [UInt64]) {
+        var affected: Set<AlgorithmName> = []
+        var given: [UInt64] = []
+        for (place, item) in items {
+            if let asked = item.asked, asked.deadline <= now {
+                items[place]?.asked = nil
+                given.append(asked.question)
+                affected.formUnion(
+                    note(ProviderFailure(.down, "\(place.provider) does not answer in time"), place, at: now))
+            }
+            guard let kept = item.kept else { continue }
+            if now >= oldest(item) || kept.expires.map({ $0 <= time }) ?? false {
+                items[place]?.kept = nil
+                affected.formUnion(item.users.keys)
+            }
+        }
+        return (affected, given)
+    }
+
+    /// Nobody answers what was asked: whoever asked for us has ended.
+    package mutating func lose(_ reason: String, at now: UInt64) {
+        for (place, item) in items where item.asked != nil {
+            items[place]?.asked = nil
+            note(ProviderFailure(.down, reason), place, at: now)
+        }
+    }
+
+    /// Forgets every value, and asks for all again.
+    package mutating func forgetValues(at now: UInt64) {
+        for place in items.keys {
+            items[place]?.kept = nil
+            items[place]?.asked = nil
+            items[place]?.due = now
+        }
+    }
+
+    // MARK: Times
+
+    /// When there is something to ask or to give up; nil: never. An `expires` is the wall clock's and not in it.
+    package var wake: UInt64? {
+        items.values.flatMap { item in
+            [item.asked?.deadline ?? item.due] + (item.kept == nil ? [] : [oldest(item)])
+        }.min()
+    }
+
+    private func oldest(_ item: RefreshItem<Value>) -> UInt64 {
+        let age = providers[item.origin.provider]?.maximumAge ?? ExternalProvider.defaultMaximumAge
+        return item.confirmed + UInt64(age) * Self.second
+    }
+
+    private func interval(of place: SecretOrigin) -> UInt32 {
+        let configured = providers[place.provider]?.interval ?? ExternalProvider.defaultInterval
+        return items[place]?.users.values.map { $0 == 0 ? configured : $0 }.min() ?? configured
+    }
+
+    private func nanoseconds(_ seconds: UInt32) -> UInt64 {
+        UInt64(Double(seconds) * jitter() * Double(Self.second))
+    }
+
+    /// Those that have no value, or are not confirmed: who wants them, and why.
+    package var troubles: [ProviderTrouble] {
+        items.values.compactMap { item in
+            guard item.kept == nil || item.failure != nil else { return nil }
+            return ProviderTrouble(
+                origin: item.origin, algorithms: item.users.keys.sorted(), failure: item.failure,
+                hasValue: item.kept != nil, isAbsent: item.isAbsent)
+        }.sorted { $0.origin.description < $1.origin.description }
+    }
+}
+
+extension SecretOrigin {
+    /// What it refers to, however often somebody wants it asked for.
+    fileprivate var place: SecretOrigin {
+        SecretOrigin(provider: provider, reference: reference, version: version)
+    }
+}

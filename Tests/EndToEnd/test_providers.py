@@ -1,0 +1,308 @@
+"""Secrets whose values are at an OpenBao: algorithms see no difference."""
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+from conftest import PLANTED
+from providers_support import POLICY, ROOT, bao, silent  # noqa: F401 (fixtures)
+from support import ALGORITHM, empty, entries, environ, generation, store, wait_for_generation, wait_until  # noqa: F401 (fixtures)
+
+FROM = "secret/data/nlp/db#password"
+
+
+def connect(store, bao, *options, name="vault", token=None):
+    token = token or bao.token()
+    store.does("provider", "create", name, "--kind", "vault", "--set", f"vault_addr={bao.address}", "--secret", "vault_token", "--interval", "5s", *options, input=token.encode())
+    return token
+
+
+def refer(store, name="DB_PASSWORD", reference=FROM, *options, provider="vault"):
+    store.does("secret", "create", ALGORITHM, name, "--provider", provider, "--from", reference, *options)
+
+
+def troubles(store):
+    return {one["reference"]: one for one in store.json("status")["agent"]["external"]}
+
+
+def wait_for_trouble(store, holds):
+    """Of status, which nothing wakes."""
+    deadline = time.monotonic() + 30
+    while not holds(troubles(store)):
+        assert time.monotonic() < deadline, store.json("status")
+        time.sleep(0.2)
+
+
+def opens(path) -> bytes | None:
+    """None if it gives EIO."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        assert error.errno == 5, error
+        return None
+
+
+@pytest.fixture
+def mounted(store, bao):
+    """One secret of OpenBao and one of the store, mounted, and the first is there."""
+    bao.put("nlp/db", password=PLANTED.decode(), user="app")
+    connect(store, bao)
+    refer(store)
+    store.create("OWN", b"own")
+    mount = store.mount()
+    wait_until(mount, lambda: opens(mount / "DB_PASSWORD") == PLANTED)
+    return mount
+
+
+def test_it_is_a_file_and_a_variable_like_any_other(store, mounted):
+    assert entries(mounted) == ["DB_PASSWORD", "OWN"]
+    assert environ(mounted) == {"DB_PASSWORD": PLANTED, "OWN": b"own"}
+    assert (mounted / "DB_PASSWORD").stat().st_size == len(PLANTED)
+    assert os.getxattr(mounted / "DB_PASSWORD", "user.secretfs.provider") == b"vault"
+    command = ["sh", "-c", 'test "$DB_PASSWORD" = "$0"', PLANTED.decode()]
+    assert subprocess.run([store.shim, mounted, "--", *command], timeout=60).returncode == 0
+    assert troubles(store) == {}
+
+
+def test_a_change_there_shows_with_its_next_generation(store, bao, mounted):
+    before = generation(mounted)
+    reader = os.open(mounted / "DB_PASSWORD", os.O_RDONLY)
+    bao.put("nlp/db", password="another", user="app")
+    wait_for_generation(mounted, before)
+    assert (mounted / "DB_PASSWORD").read_bytes() == b"another"
+    assert environ(mounted)["DB_PASSWORD"] == b"another"
+    assert os.pread(reader, 4096, 0) == PLANTED, "what is open stays as it was"
+    os.close(reader)
+
+
+def test_a_change_of_another_field_is_no_change_of_the_value_that_anybody_sees(store, bao, mounted):
+    bao.put("nlp/db", password=PLANTED.decode(), user="other")
+    time.sleep(7)
+    assert (mounted / "DB_PASSWORD").read_bytes() == PLANTED
+
+
+def test_while_the_provider_is_down_the_last_value_is_opened_and_status_says_so(store, bao, mounted):
+    bao.stop()
+    wait_for_trouble(store, lambda all: all)
+    trouble = troubles(store)[FROM]
+    assert trouble["hasValue"] and "down" in trouble["reason"] and trouble["algorithms"] == [ALGORITHM]
+    assert "not confirmed; the last value is opened" in store.does("status").output
+    assert environ(mounted) == {"DB_PASSWORD": PLANTED, "OWN": b"own"}
+    bao.start()
+    bao.put("nlp/db", password="after")
+    store.does("provider", "update", "vault", "--secret", "vault_token", input=bao.token().encode())
+    wait_until(mounted, lambda: (mounted / "DB_PASSWORD").read_bytes() == b"after")
+    assert troubles(store) == {}
+
+
+def test_a_node_that_starts_while_the_provider_is_down_opens_nothing_of_it_and_says_why(store, bao):
+    connect(store, bao)
+    bao.stop()
+    refer(store)
+    store.create("OWN", b"own")
+    mount = store.mount()
+    wait_for_trouble(store, lambda all: all.get(FROM, {}).get("reason"))
+    assert entries(mount) == ["DB_PASSWORD", "OWN"]
+    assert opens(mount / "DB_PASSWORD") is None and opens(mount / ".environ") is None
+    assert (mount / "OWN").read_bytes() == b"own", "the others do open"
+    assert "opens nothing" in store.does("status").output
+    for options in ([], ["--require", "DB_PASSWORD"]):
+        shim = subprocess.run([store.shim, *options, mount, "--", "true"], capture_output=True, timeout=60)
+        assert shim.returncode != 0, "no program starts with half of its variables"
+
+
+def test_what_is_denied_is_no_reason_to_forget_and_what_is_absent_goes_when_it_is_said_twice(store, bao):
+    bao.put("nlp/db", password="first")
+    token = connect(store, bao)
+    refer(store)
+    mount = store.mount()
+    wait_until(mount, lambda: opens(mount / "DB_PASSWORD") == b"first")
+    bao.revoke(token)
+    wait_for_trouble(store, lambda all: "denied" in (all.get(FROM, {}).get("reason") or ""))
+    time.sleep(6)
+    assert (mount / "DB_PASSWORD").read_bytes() == b"first"
+    store.does("provider", "update", "vault", "--secret", "vault_token", input=bao.token().encode())
+    wait_for_trouble(store, lambda all: not all)
+    bao.delete("nlp/db")
+    wait_for_trouble(store, lambda all: "absent" in (all.get(FROM, {}).get("reason") or ""))
+    wait_until(mount, lambda: entries(mount) == [])
+    assert environ(mount) == {}
+    bao.put("nlp/db", password="again")
+    wait_until(mount, lambda: entries(mount) == ["DB_PASSWORD"] and (mount / "DB_PASSWORD").read_bytes() == b"again")
+
+
+def test_a_value_that_is_too_old_is_not_opened(store, bao):
+    bao.put("nlp/db", password="first")
+    connect(store, bao, "--maximum-age", "60s")
+    refer(store)
+    mount = store.mount()
+    wait_until(mount, lambda: opens(mount / "DB_PASSWORD") == b"first")
+    bao.stop()
+    begin = time.monotonic()
+    wait_until(mount, lambda: opens(mount / "DB_PASSWORD") is None, 90)
+    assert time.monotonic() - begin > 45
+    assert opens(mount / ".environ") is None
+
+
+def test_a_provider_that_never_answers_holds_up_nothing(store, bao, silent):
+    bao.put("nlp/db", password="first")
+    connect(store, bao)
+    store.does("provider", "create", "hung", "--kind", "vault", "--set", f"vault_addr={silent.address}", "--secret", "vault_token", "--interval", "5s", input=b"token")
+    for number in range(20):
+        refer(store, f"HUNG{number}", f"secret/data/nlp/h{number}#x", "--delivery", "file", provider="hung")
+    mount = store.mount()
+    refer(store)
+    store.create("OWN", b"own")
+    wait_until(mount, lambda: opens(mount / "DB_PASSWORD") == b"first")
+    begin = time.monotonic()
+    for _ in range(100):
+        assert (mount / "DB_PASSWORD").read_bytes() == b"first" and (mount / "OWN").read_bytes() == b"own"
+        assert opens(mount / "HUNG1") is None
+    assert time.monotonic() - begin < 5
+    bao.put("nlp/db", password="second")
+    wait_until(mount, lambda: (mount / "DB_PASSWORD").read_bytes() == b"second", 15)
+
+
+def test_a_pinned_version_stays(store, bao):
+    bao.put("nlp/db", password="one")
+    bao.put("nlp/db", password="two")
+    connect(store, bao)
+    refer(store, "PINNED", FROM, "--version", "1")
+    refer(store, "NEWEST", FROM)
+    mount = store.mount()
+    wait_until(mount, lambda: opens(mount / "PINNED") == b"one" and opens(mount / "NEWEST") == b"two")
+
+
+def test_what_cannot_be_a_variable_is_a_file_only(store, bao):
+    bao.put("nlp/db", password="a\0b")
+    connect(store, bao)
+    refer(store, "VARIABLE")
+    refer(store, "FILE", FROM, "--delivery", "file")
+    mount = store.mount()
+    wait_until(mount, lambda: opens(mount / "FILE") == b"a\0b")
+    assert opens(mount / "VARIABLE") is None and opens(mount / ".environ") is None
+
+
+def test_another_reference_and_another_provider_are_taken_at_once(store, bao, mounted):
+    bao.put("nlp/other", password="other")
+    store.does("secret", "refer", ALGORITHM, "DB_PASSWORD", "--provider", "vault", "--from", "secret/data/nlp/other#password")
+    wait_until(mounted, lambda: opens(mounted / "DB_PASSWORD") == b"other")
+    store.delete("DB_PASSWORD")
+    wait_until(mounted, lambda: entries(mounted) == ["OWN"])
+
+
+def test_a_sealed_agent_forgets_what_providers_gave(store, bao, mounted):
+    store.does("seal")
+    with pytest.raises(OSError) as caught:
+        (mounted / "DB_PASSWORD").read_bytes()
+    assert caught.value.errno == 126, caught.value
+    store.does("unseal")
+    wait_until(mounted, lambda: opens(mounted / "DB_PASSWORD") == PLANTED)
+
+
+def test_the_program_that_asks_is_started_again(store, bao, mounted):
+    agent = store.agent
+    children = subprocess.run(["pgrep", "-P", str(agent)], capture_output=True, text=True).stdout.split()
+    assert len(children) == 1
+    os.kill(int(children[0]), 9)
+    bao.put("nlp/db", password="later")
+    wait_until(mounted, lambda: opens(mounted / "DB_PASSWORD") == b"later")
+
+
+def test_mount_waits_for_the_values_or_is_not_there(store, bao):
+    bao.put("nlp/db", password="first")
+    connect(store, bao)
+    refer(store)
+    mount = store.mount("--wait", "30s")
+    assert (mount / "DB_PASSWORD").read_bytes() == b"first"
+    refer(store, "OTHER", "secret/data/other/denied#x")
+    point = store.folder("second")
+    errors = store.run("mount", ALGORITHM, point, "--wait", "2s").failed(75, "secret/data/other/denied#x", "denied", "provider test vault")
+    assert "after 2 seconds" in errors
+    assert str(point) not in store.mounts and os.listdir(point) == []
+
+
+def test_nothing_of_a_value_or_a_credential_is_left_where_others_look(store, bao):
+    """The agent's memory is looked through as in test_hygiene_memory; the log, the store and command lines here."""
+    bao.put("nlp/db", password=PLANTED.decode())
+    token = connect(store, bao)
+    refer(store)
+    log = store.root / "agent.log"
+    with open(log, "wb") as errors:
+        store.start("agent", stderr=errors)
+        mount = store.folder()
+        deadline = time.monotonic() + 30
+        while store.run("mount", ALGORITHM, mount).status != 0:
+            assert time.monotonic() < deadline
+        wait_until(mount, lambda: opens(mount / "DB_PASSWORD") == PLANTED)
+        bao.stop()
+        wait_for_trouble(store, lambda all: all)
+    wanted = [PLANTED, token.encode()]
+    for file in [log, *(path for path in store.state.rglob("*") if path.is_file())]:
+        content = file.read_bytes()
+        assert not any(text in content for text in wanted), file
+    agent = store.agent
+    children = subprocess.run(["pgrep", "-P", str(agent)], capture_output=True, text=True).stdout.split()
+    assert children
+    for pid in [agent, *children]:
+        for name in ("cmdline", "environ"):
+            content = open(f"/proc/{pid}/{name}", "rb").read()
+            assert not any(text in content for text in wanted), (pid, name)
+    assert open(f"/proc/{children[0]}/limits").read().split("Max core file size")[1].split()[0] == "0"
+
+
+# Commands
+
+
+def test_a_test_says_in_words_what_is_wrong(store, bao):
+    bao.put("nlp/db", password=PLANTED.decode())
+    token = connect(store, bao)
+    assert f"read {FROM}: version 1, {len(PLANTED)} bytes" in store.does("provider", "test", "vault", FROM).output
+    store.run("provider", "test", "vault", "secret/data/nlp/none#x").failed(66, "absent", "docs/PROVIDERS.md")
+    store.run("provider", "test", "vault", "secret/data/other/db#x").failed(77, "denied")
+    store.run("provider", "test", "vault", "secret/data/nlp/db#none").failed(66, "absent")
+    bao.revoke(token)
+    store.run("provider", "test", "vault", FROM).failed(77, "denied")
+    bao.stop()
+    store.run("provider", "test", "vault", FROM).failed(69, "down", "cannot be reached")
+
+
+def test_settings_are_checked_and_credentials_never_shown(store, bao):
+    def create(*options, input=b""):
+        return store.run("provider", "create", "v", "--kind", "vault", *options, input=input)
+
+    create().failed(65, "vault_addr is missing", "secret_id (a credential)")
+    create("--set", "vault_token=" + PLANTED.decode()).failed(65, "--secret vault_token")
+    create("--set", "nonsense=1").failed(65, "no such setting")
+    create("--set", "vault_addr").failed(64, "needs a setting")
+    create("--set", "vault_addr=https://x", "--interval", "1s").failed(65, "--interval")
+    store.run("provider", "create", "v", "--kind", "other").failed(65, "vault, azure-key-vault")
+    store.run("provider", "create", "V!", "--kind", "vault").failed(65, "provider name")
+    assert store.json("provider", "list") == []
+    connect(store, bao, "--default", "--description", "the vault", name="v", token=PLANTED.decode())
+    shown = store.json("provider", "show", "v")
+    assert shown["settings"] == ["vault_addr", "vault_token"] and shown["default"] and shown["interval"] == 5
+    for command in (["show", "v"], ["list"], ["show", "v", "--json"]):
+        store.does("provider", *command)
+    store.run("provider", "create", "v", "--kind", "vault", "--set", "vault_addr=https://x").failed(73, "provider update")
+
+
+def test_a_provider_in_use_is_not_deleted_and_its_secrets_take_no_value(store, bao):
+    connect(store, bao, "--default")
+    refer(store)
+    store.run("provider", "delete", "vault", "--yes").failed(65, f"DB_PASSWORD of {ALGORITHM}")
+    store.run("secret", "update", ALGORITHM, "DB_PASSWORD", "--value-file", "-", input=b"x").failed(65, "kept by the provider vault")
+    store.run("secret", "create", ALGORITHM, "B", "--provider", "none", "--from", FROM).failed(66, "no provider none")
+    store.run("secret", "create", ALGORITHM, "B", "--provider", "vault").failed(64, "--from is missing")
+    store.does("secret", "create", ALGORITHM, "B", "--from", FROM)
+    shown = store.json("secret", "show", ALGORITHM, "B")
+    assert shown["provider"] == "vault" and shown["from"] == FROM
+    for name in ("DB_PASSWORD", "B"):
+        store.delete(name)
+    store.does("provider", "delete", "vault", "--yes")
+    store.run("provider", "show", "vault").failed(66, "no provider vault")
+    actions = [json.loads(line)["action"] for line in store.does("audit", "--json").output.splitlines()]
+    for action in ("provider.create", "provider.default", "provider.delete"):
+        assert action in actions

@@ -1,0 +1,253 @@
+import FoundationEssentials
+import Secrets
+import Testing
+
+@testable import Store
+
+@Suite struct `What providers are asked` {
+    private var table = RefreshTable<String>(jitter: { 1 })
+    private let first: SecretOrigin
+    private let second: SecretOrigin
+    private let algorithm: AlgorithmName
+    private let other: AlgorithmName
+    private static let seconds: UInt64 = 1_000_000_000
+    private var now: UInt64 = 1_000 * seconds
+    private let time = Timestamp(seconds: 1_000, nanoseconds: 0)
+
+    init() throws {
+        first = SecretOrigin(provider: try ProviderName("vault"), reference: try ProviderReference("a#x"))
+        second = SecretOrigin(provider: try ProviderName("vault"), reference: try ProviderReference("a#y"))
+        algorithm = try AlgorithmName("nlp/Summarizer")
+        other = try AlgorithmName("nlp/Other")
+        try have(interval: 60, maximumAge: 600)
+    }
+
+    private mutating func have(interval: UInt32, maximumAge: UInt32, named name: String = "vault") throws {
+        _ = table.setProviders(
+            [try provider(name, interval, maximumAge)], changed: [], at: now)
+    }
+
+    private func provider(_ name: String, _ interval: UInt32, _ age: UInt32) throws -> ExternalProvider {
+        ExternalProvider(
+            name: try ProviderName(name), id: UUID(), kind: .vault, about: .empty, created: time,
+            modified: time, interval: interval, maximumAge: age, settings: [])
+    }
+
+    private mutating func pass(_ seconds: UInt64) { now += seconds * Self.seconds }
+    private mutating func ask() -> [ProviderQuestion] { table.questions(at: now) }
+
+    @discardableResult
+    private mutating func answer(_ answer: ProviderAnswer<String>, _ question: ProviderQuestion) -> Set<
+        AlgorithmName
+    > {
+        table.take(answer, to: question.id, at: now, time: time)
+    }
+
+    private func facts(_ version: String, timeToLive: UInt32? = nil, expires: Timestamp? = nil) throws
+        -> ProviderFacts
+    {
+        ProviderFacts(
+            version: try #require(ProviderVersion(version)), count: 1, timeToLive: timeToLive,
+            expires: expires)
+    }
+
+    private func shown(_ origin: SecretOrigin) -> String? {
+        guard case .value(let kept, _) = table.state(of: origin) else { return nil }
+        return kept.value
+    }
+
+    private func isAbsent(_ origin: SecretOrigin) -> Bool {
+        if case .absent = table.state(of: origin) { true } else { false }
+    }
+
+    /// Follows `first`, and has its value.
+    private mutating func begin() throws {
+        table.follow(algorithm, [first], at: now)
+        let question = try #require(ask().first)
+        #expect(answer(.value("one", try facts("1")), question) == [algorithm])
+    }
+
+    @Test mutating func `a value is asked for once, however many show it, and told to all of them`() throws {
+        table.follow(algorithm, [first, second], at: now)
+        table.follow(other, [first], at: now)
+        let questions = ask()
+        #expect(questions.map(\.reference).map(\.description).sorted() == ["a#x", "a#y"])
+        #expect(ask().isEmpty, "while it is being asked")
+        let question = try #require(questions.first { $0.reference == first.reference })
+        #expect(answer(.value("one", try facts("1")), question) == [algorithm, other])
+        #expect(shown(first) == "one" && shown(second) == nil)
+        pass(59)
+        #expect(ask().isEmpty)
+        pass(1)
+        #expect(ask().map(\.known?.text) == ["1"])
+    }
+
+    @Test mutating func `what has not changed is told to nobody, and what has gets another number`() throws {
+        try begin()
+        guard case .value(let before, nil) = table.state(of: first) else { throw Missing() }
+        pass(60)
+        #expect(answer(.unchanged(timeToLive: nil), ask()[0]).isEmpty)
+        pass(60)
+        #expect(answer(.value("one", try facts("1")), ask()[0]).isEmpty, "the same version")
+        pass(60)
+        #expect(answer(.value("two", try facts("2")), ask()[0]) == [algorithm])
+        guard case .value(let after, nil) = table.state(of: first) else { throw Missing() }
+        #expect(after.value == "two" && after.number > before.number)
+    }
+
+    struct Missing: Error {}
+
+    /// > *absent* counts when the provider says it twice — docs/PROVIDERS.md#freshness
+    @Test mutating func `absent counts when it is said again, and nothing else takes a value away`() throws {
+        try begin()
+        for kind in ProviderFailure.Kind.allCases where kind != .absent {
+            pass(3600)
+            // It is confirmed again, so that its age is no reason.
+            answer(.unchanged(timeToLive: nil), ask()[0])
+            pass(60)
+            #expect(answer(.failure(ProviderFailure(kind, "no")), ask()[0]).isEmpty)
+            #expect(shown(first) == "one", "\(kind)")
+        }
+        pass(3600)
+        answer(.failure(ProviderFailure(.absent, "gone")), ask()[0])
+        #expect(shown(first) == "one")
+        pass(5)
+        answer(.failure(ProviderFailure(.down, "away")), ask()[0])
+        pass(3600)
+        answer(.failure(ProviderFailure(.absent, "gone")), ask()[0])
+        #expect(shown(first) == "one", "it was not said twice in a row")
+        pass(4)
+        #expect(ask().isEmpty)
+        pass(1)
+        #expect(answer(.failure(ProviderFailure(.absent, "gone")), ask()[0]) == [algorithm])
+        #expect(isAbsent(first))
+        pass(60)
+        #expect(answer(.value("new", try facts("1")), ask()[0]) == [algorithm], "even of the version it had")
+        #expect(shown(first) == "new")
+    }
+
+    @Test mutating func `without a value, one absent is no reason to say that there is none`() throws {
+        table.follow(algorithm, [first], at: now)
+        answer(.failure(ProviderFailure(.absent, "gone")), ask()[0])
+        #expect(!isAbsent(first))
+        guard case .awaited(let failure?) = table.state(of: first) else { throw Missing() }
+        #expect(failure.kind == .absent)
+    }
+
+    /// > from then on it does not open (`EIO`) — docs/PROVIDERS.md#freshness
+    @Test mutating func `a value that is not confirmed for too long goes, and comes back with the provider`()
+        throws
+    {
+        try begin()
+        var waited: UInt64 = 0
+        while waited < 599 {
+            pass(1)
+            waited += 1
+            for question in ask() { answer(.failure(ProviderFailure(.down, "away")), question) }
+            #expect(table.age(at: now, time: time).affected.isEmpty)
+        }
+        #expect(shown(first) == "one")
+        pass(1)
+        #expect(table.age(at: now, time: time).affected == [algorithm])
+        #expect(shown(first) == nil && !isAbsent(first))
+        pass(60)
+        #expect(answer(.value("one", try facts("1")), ask()[0]) == [algorithm])
+        #expect(shown(first) == "one")
+    }
+
+    @Test mutating func `a value is not used after the end that its provider says`() throws {
+        table.follow(algorithm, [first], at: now)
+        let end = Timestamp(seconds: 2_000, nanoseconds: 0)
+        answer(.value("one", try facts("1", expires: end)), ask()[0])
+        #expect(table.age(at: now, time: Timestamp(seconds: 1_999, nanoseconds: 0)).affected.isEmpty)
+        #expect(table.age(at: now, time: end).affected == [algorithm])
+        #expect(shown(first) == nil)
+    }
+
+    @Test mutating func `who is down is asked more and more seldom, up to the interval`() throws {
+        try begin()
+        pass(60)
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] as [UInt64] {
+            answer(.failure(ProviderFailure(.down, "away")), try #require(ask().first))
+            pass(seconds - 1)
+            #expect(ask().isEmpty, "after \(seconds) seconds")
+            pass(1)
+        }
+        answer(.unchanged(timeToLive: nil), try #require(ask().first))
+        pass(60)
+        answer(.failure(ProviderFailure(.down, "away")), try #require(ask().first))
+        pass(1)
+        #expect(ask().count == 1, "it begins anew")
+    }
+
+    @Test mutating func `who throttles is asked when it says, who denies as often as always`() throws {
+        try begin()
+        pass(60)
+        answer(
+            .failure(ProviderFailure(.throttled, "slowly", retryAfter: 300)), try #require(ask().first))
+        pass(299)
+        #expect(ask().isEmpty)
+        pass(1)
+        for _ in 0..<5 {
+            answer(.failure(ProviderFailure(.denied, "no")), try #require(ask().first))
+            pass(59)
+            #expect(ask().isEmpty)
+            pass(1)
+        }
+    }
+
+    @Test mutating func `a secret's own interval counts, the shortest of those that show it`() throws {
+        let often = SecretOrigin(provider: first.provider, reference: first.reference, interval: 10)
+        table.follow(algorithm, [first], at: now)
+        table.follow(other, [often], at: now)
+        let questions = ask()
+        #expect(questions.count == 1, "one value")
+        answer(.value("one", try facts("1")), questions[0])
+        pass(10)
+        answer(.unchanged(timeToLive: nil), try #require(ask().first))
+        table.unfollow(other)
+        pass(10)
+        answer(.unchanged(timeToLive: nil), try #require(ask().first))
+        pass(59)
+        #expect(ask().isEmpty)
+    }
+
+    @Test
+    mutating func `a provider that hangs is asked sixteen things at once, and takes nothing from another`()
+        throws
+    {
+        let slow = try (0..<40).map {
+            SecretOrigin(provider: try ProviderName("slow"), reference: try ProviderReference("r\($0)"))
+        }
+        _ = table.setProviders(
+            [try provider("slow", 60, 600), try provider("vault", 60, 600)], changed: [], at: now)
+        table.follow(algorithm, slow + [first], at: now)
+        let questions = ask()
+        #expect(questions.count { $0.provider.text == "slow" } == 16)
+        #expect(questions.contains { $0.reference == first.reference })
+        pass(30)
+        let given = table.age(at: now, time: time).given
+        #expect(Set(given) == Set(questions.map(\.id)))
+        #expect(table.take(.value("late", try facts("1")), to: given[0], at: now, time: time).isEmpty)
+        #expect(table.troubles.count == 41)
+    }
+
+    @Test mutating func `without its provider, a secret has no value, and nobody is asked`() throws {
+        try begin()
+        #expect(table.setProviders([], changed: [], at: now) == [algorithm])
+        #expect(shown(first) == nil)
+        pass(3600)
+        #expect(ask().isEmpty)
+        #expect(table.troubles.first?.failure?.message == "there is no provider vault")
+        try have(interval: 60, maximumAge: 600)
+        #expect(ask().count == 1, "at once when there is one")
+    }
+
+    @Test mutating func `what nobody shows is not kept`() throws {
+        try begin()
+        table.unfollow(algorithm)
+        #expect(shown(first) == nil && table.wake == nil)
+        pass(60)
+        #expect(ask().isEmpty)
+    }
+}
