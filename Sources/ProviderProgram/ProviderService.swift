@@ -29,6 +29,16 @@ actor ProviderService {
             begin(id, at: number) { provider throws(ProviderFailure) in
                 .tested(id, try await provider.test(reference))
             }
+        case .write(let id, let number, let target, let value):
+            begin(id, at: number) { provider throws(ProviderFailure) in
+                .written(id, try await Self.write(value, to: target, by: provider))
+            }
+        case .delete(let id, let number, let reference):
+            begin(id, at: number) { provider throws(ProviderFailure) in
+                try Self.require(.delete, of: provider)
+                try await provider.delete(reference)
+                return .deleted(id)
+            }
         case .cancel(let id): tasks.removeValue(forKey: id)?.cancel()
         }
     }
@@ -60,6 +70,30 @@ actor ProviderService {
     }
 
     private func end(_ id: UInt64) { tasks[id] = nil }
+
+    private static func write(
+        _ value: SecretValue, to target: ProviderTarget, by provider: any Provider
+    ) async throws(ProviderFailure) -> ProviderReference {
+        switch target {
+        case .new(let name, let home):
+            try require(.create, of: provider)
+            let reference = try provider.place(of: name, in: home)
+            _ = try await provider.write(value, to: reference, if: .absent)
+            return reference
+        case .present(let reference):
+            try require(.update, of: provider)
+            _ = try await provider.write(value, to: reference, if: .any)
+            return reference
+        }
+    }
+
+    private static func require(
+        _ capability: ProviderCapabilities, of provider: any Provider
+    ) throws(ProviderFailure) {
+        guard provider.capabilities.contains(capability) else {
+            throw ProviderFailure(.denied, "this provider is read only")
+        }
+    }
 
     private static func read(
         _ question: ProviderQuestion, from provider: any Provider

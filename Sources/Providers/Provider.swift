@@ -23,6 +23,11 @@ package protocol Provider: Sendable {
         _ reference: ProviderReference, version: ProviderVersion?, known: ProviderVersion?
     ) async throws(ProviderFailure) -> ProviderReading
 
+    /// Where a new secret is written.
+    ///
+    /// - Throws: `.malformed` if its name cannot be one there.
+    func place(of name: EnvironmentName, in home: SecretHome) throws(ProviderFailure) -> ProviderReference
+
     /// Puts `value` there, as a new version.
     ///
     /// - Parameter condition: otherwise `.conflict`.

@@ -73,6 +73,8 @@ package enum AuditAction: String, CaseIterable, Sendable {
     case providerUpdate = "provider.update"
     case providerDelete = "provider.delete"
     case providerDefault = "provider.default"
+    /// Of a secret: its value is about to be written to its provider, or deleted there.
+    case providerWrite = "provider.write"
     // Users of the API, and their keys.
     case userCreate = "user.create"
     case userUpdate = "user.update"

@@ -101,8 +101,10 @@ package struct AlgorithmView: Sendable {
     /// Who may have it mounted.
     package let mounters: UserList
 
-    /// Where the values of its external secrets are, shown or not.
-    package var origins: [SecretOrigin] { entries.compactMap(\.origin) }
+    /// Where the values of its external secrets are, and as of which change of theirs.
+    package var origins: [(origin: SecretOrigin, as: Version)] {
+        entries.compactMap { entry in entry.origin.map { ($0, entry.version) } }
+    }
 
     /// Whose own records do not open.
     package var unreadable: [EnvironmentName] { entries.filter(\.isUnreadable).map(\.name) }

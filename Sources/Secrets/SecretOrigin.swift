@@ -6,11 +6,14 @@ package struct SecretOrigin: Hashable, Sendable {
     package let version: ProviderVersion?
     /// In seconds: how often the provider is asked; nil: as often as it says of itself.
     package let interval: UInt32?
+    /// Whether it was put there from here: then it is changed and deleted from here, too.
+    package let isWritten: Bool
 
     package init(
         provider: ProviderName, reference: ProviderReference, version: ProviderVersion? = nil,
-        interval: UInt32? = nil
+        interval: UInt32? = nil, isWritten: Bool = false
     ) {
+        self.isWritten = isWritten
         self.provider = provider
         self.reference = reference
         self.version = version

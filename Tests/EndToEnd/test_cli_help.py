@@ -21,6 +21,8 @@ COMMANDS = [
     ["import"], ["run"], ["mount"], ["unmount"], ["mounts"], ["agent"], ["serve"], ["ca"], ["ca", "show"],
     ["node"], ["node", "token"], ["node", "token", "create"], ["node", "enroll"], ["node", "list"], ["node", "show"],
     ["node", "allow"], ["node", "disallow"], ["node", "set"], ["node", "revoke"], ["node", "delete"],
+    ["provider"], ["provider", "create"], ["provider", "update"], ["provider", "list"], ["provider", "show"],
+    ["provider", "test"], ["provider", "default"], ["provider", "delete"], ["secret", "refer"],
 ]  # fmt: skip
 
 
@@ -39,7 +41,7 @@ def subcommands(help: str) -> set[str]:
 
 def test_every_command_is_listed_and_no_other(empty):
     assert subcommands(empty.does("--help").output) == {command[0] for command in COMMANDS}
-    for group in ["algorithm", "secret", "key", "root-key", "audit", "admin", "user", "api-key", "node"]:
+    for group in ["algorithm", "secret", "key", "root-key", "audit", "admin", "user", "api-key", "node", "provider"]:
         inner = {command[1] for command in COMMANDS if len(command) == 2 and command[0] == group}
         assert subcommands(empty.does(group, "--help").output) == inner
 

@@ -253,6 +253,64 @@ def test_nothing_of_a_value_or_a_credential_is_left_where_others_look(store, bao
     assert open(f"/proc/{children[0]}/limits").read().split("Max core file size")[1].split()[0] == "0"
 
 
+# Writing
+
+
+WRITER = 'path "secret/*" { capabilities = ["create", "read", "update", "delete"] }'
+
+
+def test_a_value_that_is_written_there_is_changed_and_deleted_there(store, bao):
+    connect(store, bao, "--default", token=bao.token(WRITER))
+    mount = store.mount()
+    store.create("TOKEN", PLANTED)
+    place = f"secret/data/{ALGORITHM}/TOKEN"
+    assert bao.call("GET", place)["data"]["data"] == {"value": PLANTED.decode()}
+    wait_until(mount, lambda: opens(mount / "TOKEN") == PLANTED)
+    begin = time.monotonic()
+    store.update("TOKEN", b"second")
+    wait_until(mount, lambda: opens(mount / "TOKEN") == b"second")
+    assert time.monotonic() - begin < 4, "it is asked for at once, not after the interval"
+    assert bao.call("GET", place)["data"]["data"] == {"value": "second"}
+    shown = store.json("secret", "show", ALGORITHM, "TOKEN")
+    assert shown["provider"] == "vault" and shown["from"] == place + "#value"
+    store.delete("TOKEN")
+    wait_until(mount, lambda: entries(mount) == [])
+    with pytest.raises(OSError):
+        bao.call("GET", place)
+    actions = [json.loads(line)["action"] for line in store.does("audit", "--json").output.splitlines()]
+    assert actions.count("provider.write") == 3
+
+
+def test_what_is_there_already_is_not_overwritten_and_a_refusal_changes_nothing(store, bao):
+    bao.put(f"{ALGORITHM}/TAKEN", value="theirs")
+    connect(store, bao, token=bao.token(WRITER))
+    create = ("secret", "create", ALGORITHM, "TAKEN", "--provider", "vault", "--value-file", "-")
+    store.run(*create, input=b"ours").failed(73, "conflict", "--from")
+    assert store.names() == []
+    assert bao.call("GET", f"secret/data/{ALGORITHM}/TAKEN")["data"]["data"] == {"value": "theirs"}
+    store.does("provider", "update", "vault", "--secret", "vault_token", input=bao.token().encode())
+    store.run("secret", "create", ALGORITHM, "NEW", "--provider", "vault", "--value-file", "-", input=b"x").failed(77, "denied")
+    bao.stop()
+    store.run("secret", "create", ALGORITHM, "NEW", "--provider", "vault", "--value-file", "-", input=b"x").failed(69, "down")
+    assert store.names() == []
+
+
+def test_the_admin_mount_writes_there_too(store, bao):
+    connect(store, bao, "--default", token=bao.token(WRITER))
+    store.create("TOKEN", b"first")
+    admin = store.folder("admin")
+    store.does("mount", "--admin", admin)
+    secret = admin / "algorithms" / ALGORITHM / "TOKEN"
+    (secret / "value").write_bytes(b"second")
+    assert bao.call("GET", f"secret/data/{ALGORITHM}/TOKEN")["data"]["data"] == {"value": "second"}
+    bao.stop()
+    with pytest.raises(OSError):
+        (secret / "value").write_bytes(b"third")
+    with pytest.raises(OSError):
+        secret.rmdir()
+    assert store.names() == ["TOKEN"]
+
+
 # Commands
 
 
@@ -295,7 +353,7 @@ def test_a_provider_in_use_is_not_deleted_and_its_secrets_take_no_value(store, b
     store.run("provider", "delete", "vault", "--yes").failed(65, f"DB_PASSWORD of {ALGORITHM}")
     store.run("secret", "update", ALGORITHM, "DB_PASSWORD", "--value-file", "-", input=b"x").failed(65, "kept by the provider vault")
     store.run("secret", "create", ALGORITHM, "B", "--provider", "none", "--from", FROM).failed(66, "no provider none")
-    store.run("secret", "create", ALGORITHM, "B", "--provider", "vault").failed(64, "--from is missing")
+    store.run("secret", "create", ALGORITHM, "B", "--version", "1").failed(64, "--from is missing")
     store.does("secret", "create", ALGORITHM, "B", "--from", FROM)
     shown = store.json("secret", "show", ALGORITHM, "B")
     assert shown["provider"] == "vault" and shown["from"] == FROM

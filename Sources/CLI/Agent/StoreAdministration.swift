@@ -61,6 +61,9 @@ struct StoreAdministration: Administration {
             throw AdministrationError(error)
         } catch let error as AdministrationError {
             throw error
+        } catch let failure as Failure {
+            // Of a provider that a value was to be written to.
+            throw AdministrationError(.unavailable, failure.message, remedy: failure.hint)
         } catch {
             throw AdministrationError(.unavailable, "\(type(of: error))")
         }
@@ -97,13 +100,16 @@ struct StoreAdministration: Administration {
         case .replaceValue(let secret, let id, let value):
             var update = SecretUpdate(value: value)
             update.ifSecret = id
-            try store.updateSecret(secret.name, of: secret.home, update, by: actor)
+            let present = try store.secret(secret.name, of: secret.home)
+            _ = try ProviderWriter(store).update(present, of: secret.home, update, by: actor)
         case .changeSetting(let secret, let setting): try attempt(setting, of: secret, by: actor)
         case .replaceCallers(let algorithm, let rule):
             // What somebody writes back as it was read is no change.
             guard try store.algorithm(algorithm).0.callers != rule else { return }
             try store.updateAlgorithm(algorithm) { $0.callers = rule }
-        case .deleteSecret(let secret): try store.deleteSecret(secret.name, of: secret.home)
+        case .deleteSecret(let secret):
+            let present = try store.secret(secret.name, of: secret.home)
+            try ProviderWriter(store).delete(present, of: secret.home, by: actor)
         }
     }
 

@@ -125,8 +125,8 @@ struct ProviderCommand: ParsableCommand {
         func run() throws {
             let name = try ProviderName(name)
             let reference = try reference.map { try ProviderReference($0) }
-            let (provider, configuration) = try state.openStore().configuration(of: name)
-            for line in try ProviderTest.run(provider, configuration, reference) {
+            let desk = try ProviderDesk(name, of: state.openStore())
+            for line in try desk.test(reference) {
                 Output.line(printable(line, atMost: 400))
             }
         }

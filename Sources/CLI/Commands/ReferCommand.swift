@@ -7,7 +7,8 @@ import Store
 struct OriginOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "With --from: the external secret store. Default: the default provider.", valueName: "provider"),
+            "Where the value is kept, or with --from is already. Default: the default provider.",
+            valueName: "provider"),
         completion: Completion.providers)
     var provider: String?
     @Option(
@@ -19,13 +20,19 @@ struct OriginOptions: ParsableArguments {
     @Option(help: ArgumentHelp("With --from: how often it is asked for (5s to 1d).", valueName: "time"))
     var interval: String?
 
-    /// Nil if the value is to be kept in the store.
+    /// Where a value that is given is to be kept.
+    func writtenTo(in store: SecretStore) throws -> ProviderName {
+        let name = try provider.map { try ProviderName($0) } ?? store.defaultProvider()
+        // Before a value is asked for.
+        if name != .internal { _ = try store.provider(name) }
+        return name
+    }
+
+    /// Nil if --from is not given.
     func origin(in store: SecretStore) throws -> SecretOrigin? {
         guard let from else {
-            guard provider == nil, version == nil, interval == nil else {
-                throw Failure(
-                    .usage, "--from is missing: what the value is at the provider",
-                    hint: "a secret cannot be written to a provider from here: write it there")
+            guard version == nil, interval == nil else {
+                throw Failure(.usage, "--from is missing: what the value is at the provider")
             }
             return nil
         }

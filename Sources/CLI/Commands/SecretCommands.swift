@@ -71,16 +71,26 @@ struct SecretCommand: ParsableCommand {
             let allowed = try names(allowName)
             let validity = try validity.changed(.always) ?? .always
             let store = try state.openStore()
-            let origin = try external.origin(in: store)
-            if origin != nil, source.valueFile != nil {
-                throw Failure(.usage, "--from says where the value is, and --value-file what it is")
+            if let origin = try external.origin(in: store) {
+                guard source.valueFile == nil else {
+                    throw Failure(.usage, "--from says where the value is, and --value-file what it is")
+                }
+                let new = NewSecret(
+                    name: name, displayName: displayName, about: about, delivery: delivery,
+                    value: try SecretStore.noValue, validity: validity, origin: origin)
+                try store.createSecrets([new], of: home, allowing: allowed)
+                return Output.line("Created \(name) of \(home): from \(origin.description).")
             }
+            let provider = try external.writtenTo(in: store)
             let secret = NewSecret(
                 name: name, displayName: displayName, about: about, delivery: delivery,
-                value: try origin == nil ? source.read(name) : SecretStore.noValue, validity: validity,
-                origin: origin)
+                value: try source.read(name), validity: validity)
+            guard provider == .internal else {
+                let made = try ProviderWriter(store).create(secret, of: home, at: provider, allowing: allowed)
+                return Output.line(
+                    "Created \(name) of \(home): written to \(made.origin?.description ?? "").")
+            }
             let made = try store.createSecrets([secret], of: home, allowing: allowed)
-            if let origin { return Output.line("Created \(name) of \(home): from \(origin.description).") }
             Output.line("Created \(name) of \(home): version 1, \(inBytes(made[0].current.count)).")
         }
     }
@@ -133,9 +143,15 @@ struct SecretCommand: ParsableCommand {
             // Before a value is asked for: a typing error in the name should not cost a value.
             let present = try store.secret(name, of: home)
             update.validity = try validity.changed(present.validity)
+            if !metadataOnly, let origin = present.origin, !origin.isWritten {
+                throw StoreError.externalValue(name, origin)
+            }
             if !metadataOnly { update.value = try source.read(name) }
-            let made = try store.updateSecret(name, of: home, update)
+            let made = try ProviderWriter(store).update(present, of: home, update)
             let current = made.current
+            if let origin = made.origin {
+                return Output.line("Updated \(name) of \(home), at \(origin.description).")
+            }
             Output.line(
                 "Updated \(name) of \(home): version \(current.version), \(inBytes(current.count)).")
         }
@@ -199,9 +215,10 @@ struct SecretCommand: ParsableCommand {
         func run() throws {
             let (home, name) = try subject.parsed()
             let store = try state.openStore()
-            _ = try store.secret(name, of: home)
-            try Confirmation.require("Delete \(name) of \(home) and all its versions?", isGiven: yes)
-            try store.deleteSecret(name, of: home)
+            let present = try store.secret(name, of: home)
+            let also = present.origin.flatMap { $0.isWritten ? ", also at \($0.provider)" : nil } ?? ""
+            try Confirmation.require("Delete \(name) of \(home) and all its versions\(also)?", isGiven: yes)
+            try ProviderWriter(store).delete(present, of: home)
             Output.line("Deleted \(name) of \(home).")
         }
     }

@@ -10,6 +10,16 @@ package enum ProviderCall: Sendable {
     case test(UInt64, at: UInt32, ProviderReference?)
     /// Nobody waits for the answer any more.
     case cancel(UInt64)
+    case write(UInt64, at: UInt32, ProviderTarget, SecretValue)
+    case delete(UInt64, at: UInt32, ProviderReference)
+}
+
+/// What is written.
+package enum ProviderTarget: Sendable {
+    /// A new secret, where there is none.
+    case new(EnvironmentName, SecretHome)
+    /// Whatever is there.
+    case present(ProviderReference)
 }
 
 /// What that program answers.
@@ -17,6 +27,8 @@ package enum ProviderReply: Sendable {
     case answer(UInt64, ProviderAnswer<SecretValue>)
     /// What a test found, a line each.
     case tested(UInt64, [String])
+    case written(UInt64, ProviderReference)
+    case deleted(UInt64)
 }
 
 extension ProviderCall {
@@ -51,6 +63,24 @@ extension ProviderCall {
         case .cancel(let id):
             try frame.begin(5)
             try frame.number(id)
+        case .write(let id, let number, let target, let value):
+            try frame.begin(6)
+            try frame.number(id)
+            try frame.number(number)
+            switch target {
+            case .new(let name, let home):
+                try frame.text(name.text)
+                try frame.text(home.description)
+            case .present(let reference):
+                try frame.text("")
+                try frame.text(reference.description)
+            }
+            try frame.value(value)
+        case .delete(let id, let number, let reference):
+            try frame.begin(7)
+            try frame.number(id)
+            try frame.number(number)
+            try frame.text(reference.description)
         }
         return try frame.finished()
     }
@@ -82,6 +112,17 @@ extension ProviderCall {
             let text = try reader.text()
             self = .test(id, at: number, text.isEmpty ? nil : try ProviderReference(text))
         case 5: self = .cancel(try reader.number(UInt64.self))
+        case 6:
+            let (id, number) = (try reader.number(UInt64.self), try reader.number(UInt32.self))
+            let (name, place) = (try reader.text(), try reader.text())
+            let target: ProviderTarget =
+                name.isEmpty
+                ? .present(try ProviderReference(place))
+                : .new(try EnvironmentName(name), try SecretHome(place))
+            self = .write(id, at: number, target, try reader.value())
+        case 7:
+            let (id, number) = (try reader.number(UInt64.self), try reader.number(UInt32.self))
+            self = .delete(id, at: number, try ProviderReference(reader.text()))
         default: throw FrameError()
         }
         try reader.finish()
@@ -113,6 +154,13 @@ extension ProviderReply {
             try frame.begin(0x44)
             try frame.number(id)
             try frame.text(lines.joined(separator: "\n"))
+        case .written(let id, let reference):
+            try frame.begin(0x45)
+            try frame.number(id)
+            try frame.text(reference.description)
+        case .deleted(let id):
+            try frame.begin(0x46)
+            try frame.number(id)
         }
         return try frame.finished()
     }
@@ -140,6 +188,8 @@ extension ProviderReply {
             let retryAfter = try reader.seconds()
             self = .answer(id, .failure(ProviderFailure(kind, try reader.text(), retryAfter: retryAfter)))
         case 0x44: self = .tested(id, try reader.text().split(separator: "\n").map(String.init))
+        case 0x45: self = .written(id, try ProviderReference(reader.text()))
+        case 0x46: self = .deleted(id)
         default: throw FrameError()
         }
         try reader.finish()

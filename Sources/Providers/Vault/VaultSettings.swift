@@ -7,6 +7,8 @@ struct VaultSettings: Sendable {
     let namespace: String?
     let login: VaultLogin
     let isVersioned: Bool
+    /// MOUNT, or MOUNT/FOLDER.
+    let secretPath: String
     let tls: TLSConfiguration
 
     /// - Throws: `.malformed`, naming the setting.
@@ -19,6 +21,8 @@ struct VaultSettings: Sendable {
         case "1": isVersioned = false
         default: throw ProviderFailure(.malformed, "kv_version is 1 or 2")
         }
+        secretPath = try configuration.headerText("vault_secret_path") ?? "secret"
+        _ = try VaultPath.encoded(secretPath, "vault_secret_path")
         tls = try ProviderTLS.client(configuration, needsCertificate: login.isByCertificate)
     }
 }

@@ -1,3 +1,4 @@
+import Console
 import FoundationEssentials
 import HTTPTypes
 import JSONText
@@ -73,7 +74,7 @@ struct SecretCalls: Sendable {
         update.ifSecret = present.id
         let changes = update
         let made = try service.change(call) { actor in
-            try service.store.updateSecret(present.name, of: place.home, changes, by: actor)
+            try ProviderWriter(service.store).update(present, of: place.home, changes, by: actor)
         }
         return .json(try service.json(made, place))
     }
@@ -81,8 +82,8 @@ struct SecretCalls: Sendable {
     func delete(_ call: Call) throws -> Answer {
         let place = try changeablePlace(call)
         let present = try service.secret(call, in: place)
-        try service.change(call) { _ in
-            try service.store.deleteSecret(present.name, of: place.home, ifSecret: present.id)
+        try service.change(call) { actor in
+            try ProviderWriter(service.store).delete(present, of: place.home, by: actor)
         }
         return .nothing
     }

@@ -35,6 +35,16 @@ package struct NewSecret: Sendable {
     }
 }
 
+extension NewSecret {
+    /// The same, whose value is at a provider.
+    package func external(_ origin: SecretOrigin) throws(StoreError) -> NewSecret {
+        NewSecret(
+            name: name, displayName: displayName, about: about, delivery: delivery,
+            value: try SecretStore.noValue, validity: validity, kept: kept, callers: callers, grants: grants,
+            origin: origin)
+    }
+}
+
 /// What an import does with a name that exists.
 package enum ExistingSecrets: Sendable {
     case refuse

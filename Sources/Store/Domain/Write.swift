@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Secrets
+package import Secrets
 
 /// A transaction in the making.
 struct Write: ~Copyable {
@@ -97,7 +97,8 @@ extension SecretStore {
             })
     }
 
-    func check(_ value: SecretValue, _ name: EnvironmentName, _ delivery: Delivery) throws(StoreError) {
+    package func check(_ value: SecretValue, _ name: EnvironmentName, _ delivery: Delivery) throws(StoreError)
+    {
         guard value.count <= SecretValue.maximumCount else { throw .tooLong(name, count: value.count) }
         guard delivery == .env, let reason = Delivery.refusal(of: value, as: name) else { return }
         throw .needsFileDelivery(name, reason: reason)

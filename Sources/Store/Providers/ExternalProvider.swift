@@ -74,6 +74,7 @@ extension RecordWriter {
         write(origin.reference.description)
         write(origin.version?.text ?? "")
         write(origin.interval ?? 0)
+        write(UInt8(origin.isWritten ? 1 : 0))
     }
 }
 
@@ -82,11 +83,12 @@ extension RecordReader {
         guard let reference = try? ProviderReference(text()) else { throw .malformed }
         let version = try text()
         let interval = try number(UInt32.self)
-        guard version.isEmpty || ProviderVersion(version) != nil,
+        let flags = try number(UInt8.self)
+        guard flags <= 1, version.isEmpty || ProviderVersion(version) != nil,
             interval == 0 || ExternalProvider.intervals.contains(interval)
         else { throw .malformed }
         return SecretOrigin(
             provider: provider, reference: reference, version: ProviderVersion(version),
-            interval: interval == 0 ? nil : interval)
+            interval: interval == 0 ? nil : interval, isWritten: flags == 1)
     }
 }

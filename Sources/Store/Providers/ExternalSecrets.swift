@@ -21,6 +21,21 @@ extension SecretStore {
         }
     }
 
+    /// Notes that the value of an external secret was written to its provider: a version of its own, which makes an agent
+    /// ask at once.
+    @discardableResult
+    package func noteWritten(
+        _ secret: EnvironmentName, of home: SecretHome, _ update: SecretUpdate,
+        by actor: Actor = .thisProcess
+    ) throws(StoreError) -> Secret {
+        try changing(secret, of: home, by: actor) { next, found, write throws(StoreError) in
+            if let id = update.ifSecret, id != next.id { throw .secretMissing(secret, home) }
+            guard next.origin != nil else { throw .internalValue(secret, home) }
+            update.apply(to: &next)
+            next = try add(try Self.noValue, to: next, found.record, &write)
+        }
+    }
+
     /// What an external secret has in its value's place.
     package static var noValue: SecretValue {
         get throws(StoreError) {

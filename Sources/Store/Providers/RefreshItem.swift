@@ -6,8 +6,20 @@ struct RefreshItem<Value: Sendable>: Sendable {
     static var confirmation: UInt64 { 5_000_000_000 }
 
     let origin: SecretOrigin
-    /// Who shows it, and how often each wants it asked for, in seconds; 0: as the provider's configuration says.
-    var users: [AlgorithmName: UInt32] = [:]
+    /// How often somebody wants it asked for, in seconds (nil: as the provider's configuration says), and as of which
+    /// changes of their secrets.
+    struct Want: Sendable {
+        private(set) var interval: UInt32?
+        private(set) var versions: Set<Version> = []
+
+        mutating func add(_ other: UInt32?, _ version: Version) {
+            interval = [interval, other].compactMap { $0 }.min()
+            versions.insert(version)
+        }
+    }
+    private(set) var users: [AlgorithmName: Want] = [:]
+    /// A secret was changed here while it was being asked for: the answer may be of before.
+    private var isOvertaken = false
     var kept: KeptValueOfProvider<Value>?
     /// When the provider last said that it is the newest.
     private(set) var confirmed: UInt64 = 0
@@ -25,6 +37,19 @@ struct RefreshItem<Value: Sendable>: Sendable {
         self.due = due
     }
 
+    mutating func want(_ want: Want, by name: AlgorithmName, at now: UInt64) {
+        let before = users.updateValue(want, forKey: name)
+        guard let before, before.versions != want.versions else { return }
+        due = now
+        isOvertaken = asked != nil
+    }
+
+    /// - Returns: whether nobody wants it any more.
+    mutating func drop(_ name: AlgorithmName) -> Bool {
+        users[name] = nil
+        return users.isEmpty
+    }
+
     /// The provider says that what is known is the newest.
     ///
     /// - Returns: whether it was taken for absent.
@@ -34,7 +59,8 @@ struct RefreshItem<Value: Sendable>: Sendable {
         failure = nil
         failures = 0
         absentSince = nil
-        self.due = due
+        self.due = isOvertaken ? now : due
+        isOvertaken = false
         return isAbsent
     }
 

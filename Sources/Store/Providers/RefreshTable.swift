@@ -36,16 +36,18 @@ package struct RefreshTable<Value: Sendable>: Sendable {
     // MARK: What is wanted
 
     /// `name` shows the values of `origins`, and no others, from now on.
-    package mutating func follow(_ name: AlgorithmName, _ origins: [SecretOrigin], at now: UInt64) {
-        var wanted: [SecretOrigin: UInt32] = [:]
-        for origin in origins {
-            let interval = origin.interval ?? 0
-            wanted[origin.place] =
-                wanted[origin.place].map { $0 == 0 ? interval : min($0, interval) } ?? interval
+    ///
+    /// - Parameter origins: with a number that is another one when the secret was changed here: then it is asked for at once.
+    package mutating func follow(
+        _ name: AlgorithmName, _ origins: [(origin: SecretOrigin, as: Version)], at now: UInt64
+    ) {
+        var wanted: [SecretOrigin: RefreshItem<Value>.Want] = [:]
+        for (origin, version) in origins {
+            wanted[origin.place, default: .init()].add(origin.interval, version)
         }
         for place in items.keys where wanted[place] == nil { drop(name, place) }
-        for (place, interval) in wanted {
-            items[place, default: RefreshItem(origin: place, due: now)].users[name] = interval
+        for (place, want) in wanted {
+            items[place, default: RefreshItem(origin: place, due: now)].want(want, by: name, at: now)
         }
     }
 
@@ -54,8 +56,8 @@ package struct RefreshTable<Value: Sendable>: Sendable {
     }
 
     private mutating func drop(_ name: AlgorithmName, _ place: SecretOrigin) {
-        guard items[place]?.users.removeValue(forKey: name) != nil else { return }
-        if items[place]?.users.isEmpty == true { items[place] = nil }
+        guard items[place]?.users[name] != nil else { return }
+        if items[place]?.drop(name) == true { items[place] = nil }
     }
 
     /// The providers that there are; those whose settings changed are asked at once.
@@ -228,7 +230,7 @@ package struct RefreshTable<Value: Sendable>: Sendable {
 
     private func interval(of place: SecretOrigin) -> UInt32 {
         let configured = providers[place.provider]?.interval ?? ExternalProvider.defaultInterval
-        return items[place]?.users.values.map { $0 == 0 ? configured : $0 }.min() ?? configured
+        return items[place]?.users.values.map { $0.interval ?? configured }.min() ?? configured
     }
 
     private func nanoseconds(_ seconds: UInt32) -> UInt64 {

@@ -62,14 +62,14 @@ import Testing
 
     /// Follows `first`, and has its value.
     private mutating func begin() throws {
-        table.follow(algorithm, [first], at: now)
+        table.follow(algorithm, ([first]).map { ($0, .first) }, at: now)
         let question = try #require(ask().first)
         #expect(answer(.value("one", try facts("1")), question) == [algorithm])
     }
 
     @Test mutating func `a value is asked for once, however many show it, and told to all of them`() throws {
-        table.follow(algorithm, [first, second], at: now)
-        table.follow(other, [first], at: now)
+        table.follow(algorithm, ([first, second]).map { ($0, .first) }, at: now)
+        table.follow(other, ([first]).map { ($0, .first) }, at: now)
         let questions = ask()
         #expect(questions.map(\.reference).map(\.description).sorted() == ["a#x", "a#y"])
         #expect(ask().isEmpty, "while it is being asked")
@@ -127,7 +127,7 @@ import Testing
     }
 
     @Test mutating func `without a value, one absent is no reason to say that there is none`() throws {
-        table.follow(algorithm, [first], at: now)
+        table.follow(algorithm, ([first]).map { ($0, .first) }, at: now)
         answer(.failure(ProviderFailure(.absent, "gone")), ask()[0])
         #expect(!isAbsent(first))
         guard case .awaited(let failure?) = table.state(of: first) else { throw Missing() }
@@ -156,7 +156,7 @@ import Testing
     }
 
     @Test mutating func `a value is not used after the end that its provider says`() throws {
-        table.follow(algorithm, [first], at: now)
+        table.follow(algorithm, ([first]).map { ($0, .first) }, at: now)
         let end = Timestamp(seconds: 2_000, nanoseconds: 0)
         answer(.value("one", try facts("1", expires: end)), ask()[0])
         #expect(table.age(at: now, time: Timestamp(seconds: 1_999, nanoseconds: 0)).affected.isEmpty)
@@ -198,8 +198,8 @@ import Testing
 
     @Test mutating func `a secret's own interval counts, the shortest of those that show it`() throws {
         let often = SecretOrigin(provider: first.provider, reference: first.reference, interval: 10)
-        table.follow(algorithm, [first], at: now)
-        table.follow(other, [often], at: now)
+        table.follow(algorithm, ([first]).map { ($0, .first) }, at: now)
+        table.follow(other, ([often]).map { ($0, .first) }, at: now)
         let questions = ask()
         #expect(questions.count == 1, "one value")
         answer(.value("one", try facts("1")), questions[0])
@@ -221,7 +221,7 @@ import Testing
         }
         _ = table.setProviders(
             [try provider("slow", 60, 600), try provider("vault", 60, 600)], changed: [], at: now)
-        table.follow(algorithm, slow + [first], at: now)
+        table.follow(algorithm, (slow + [first]).map { ($0, .first) }, at: now)
         let questions = ask()
         #expect(questions.count { $0.provider.text == "slow" } == 16)
         #expect(questions.contains { $0.reference == first.reference })
@@ -241,6 +241,23 @@ import Testing
         #expect(table.troubles.first?.failure?.message == "there is no provider vault")
         try have(interval: 60, maximumAge: 600)
         #expect(ask().count == 1, "at once when there is one")
+    }
+
+    @Test
+    mutating func `a secret that was changed here is asked for at once, and again if that came too late`()
+        throws
+    {
+        try begin()
+        table.follow(algorithm, [(first, Version(number: 2))], at: now)
+        let question = try #require(ask().first)
+        table.follow(algorithm, [(first, Version(number: 3))], at: now)
+        #expect(ask().isEmpty, "it is being asked")
+        answer(.unchanged(timeToLive: nil), question)
+        let again = try #require(ask().first, "the answer may be of before")
+        answer(.value("three", try facts("3")), again)
+        #expect(shown(first) == "three" && ask().isEmpty)
+        table.follow(algorithm, [(first, Version(number: 3))], at: now)
+        #expect(ask().isEmpty, "nothing was changed")
     }
 
     @Test mutating func `what nobody shows is not kept`() throws {

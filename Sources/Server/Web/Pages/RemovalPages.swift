@@ -1,3 +1,4 @@
+import Console
 import Secrets
 import Store
 
@@ -32,8 +33,8 @@ struct RemovalPages: Sendable {
         let form = try call.filledForm()
         try form.allowOnly(["form_token", "secret_id"])
         try place.check(form)
-        try site.service.change(call.call) { _ in
-            try site.service.store.deleteSecret(place.secret.name, of: place.home, ifSecret: place.secret.id)
+        try site.service.change(call.call) { actor in
+            try ProviderWriter(site.service.store).delete(place.secret, of: place.home, by: actor)
         }
         return site.done(call, "\(place.secret.name) is removed.", at: SettingsPage.path(place.algorithm))
     }

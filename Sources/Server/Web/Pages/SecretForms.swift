@@ -1,3 +1,4 @@
+import Console
 import HTTPTypes
 import Secrets
 import Store
@@ -93,7 +94,8 @@ struct SecretForms: Sendable {
         let changes = update
         do {
             try site.service.change(call.call) { actor in
-                _ = try site.service.store.updateSecret(present.name, of: place.home, changes, by: actor)
+                _ = try ProviderWriter(site.service.store).update(
+                    present, of: place.home, changes, by: actor)
             }
         } catch let error as StoreError {
             guard input.explain(error) else { throw error }

@@ -1,17 +1,16 @@
 import CLinux
-import Console
 import Fuse
 import Glibc
 
 /// Another of our programs, and the socket to it, which is its standard input. It ends when the socket does.
-final class ChildProgram: Sendable {
-    let socket: OwnedDescriptor
+package final class ChildProgram: Sendable {
+    package let socket: OwnedDescriptor
     private let pid: pid_t
 
     /// - Parameters:
     ///   - name: what it is called in lists of processes.
     ///   - log: what it says of itself goes there.
-    init(_ path: String, named name: String, log: Int32 = STDERR_FILENO) throws(Failure) {
+    package init(_ path: String, named name: String, log: Int32 = STDERR_FILENO) throws(Failure) {
         var ends: [Int32] = [-1, -1]
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
@@ -50,5 +49,5 @@ final class ChildProgram: Sendable {
     }
 
     /// Ends the connection to it: whoever waits for it gets nothing more.
-    func end() { shutdown(socket.raw, Int32(SHUT_RDWR)) }
+    package func end() { shutdown(socket.raw, Int32(SHUT_RDWR)) }
 }

@@ -1,10 +1,9 @@
-import Console
 import FoundationEssentials
 
 /// Where our other programs are, as they are installed and built.
-enum ProgramPath {
+package enum ProgramPath {
     /// `secretfs-env`: beside this program.
-    static func shim() throws(Failure) -> String {
+    package static func shim() throws(Failure) -> String {
         let path = try folder() + "/secretfs-env"
         guard Files.isExecutable(path) else {
             throw Failure(.unavailable, "\(path) is missing", hint: "install secretfs-env beside secretfs")
@@ -13,17 +12,17 @@ enum ProgramPath {
     }
 
     /// `secretfs-server`: beside this program as it is built, in `../libexec/secretfs` as it is installed.
-    static func server() throws(Failure) -> String {
+    package static func server() throws(Failure) -> String {
         try helper("secretfs-server", "the program that serves")
     }
 
     /// `secretfs-node`: as `server`.
-    static func node() throws(Failure) -> String {
+    package static func node() throws(Failure) -> String {
         try helper("secretfs-node", "the program that connects a node")
     }
 
     /// `secretfs-provider`: as `server`.
-    static func provider() throws(Failure) -> String {
+    package static func provider() throws(Failure) -> String {
         try helper("secretfs-provider", "the program that speaks to providers")
     }
 

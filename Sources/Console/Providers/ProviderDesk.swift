@@ -1,0 +1,76 @@
+import Dispatch
+package import Secrets
+package import Store
+
+/// Asks a provider one thing, without an agent: a program is started for it, and ends with it.
+package struct ProviderDesk {
+    /// In seconds.
+    private static let patience = 60
+    private let provider: ExternalProvider
+    private let configuration: ProviderConfiguration
+
+    package init(_ provider: ExternalProvider, _ configuration: ProviderConfiguration) {
+        self.provider = provider
+        self.configuration = configuration
+    }
+
+    /// - Throws: `.providerMissing`.
+    package init(_ name: ProviderName, of store: SecretStore) throws(StoreError) {
+        (provider, configuration) = try store.configuration(of: name)
+    }
+
+    /// - Returns: what was found, a line each.
+    /// - Throws: what is wrong, in words.
+    package func test(_ reference: ProviderReference?) throws(Failure) -> [String] {
+        guard case .tested(_, let lines) = try ask(.test(1, at: 1, reference)) else { throw unexpected }
+        return lines
+    }
+
+    /// - Returns: where it is now.
+    package func write(_ value: SecretValue, to target: ProviderTarget) throws(Failure) -> ProviderReference {
+        guard case .written(_, let reference) = try ask(.write(1, at: 1, target, value)) else {
+            throw unexpected
+        }
+        return reference
+    }
+
+    package func delete(_ reference: ProviderReference) throws(Failure) {
+        guard case .deleted = try ask(.delete(1, at: 1, reference)) else { throw unexpected }
+    }
+
+    private func ask(_ call: ProviderCall) throws(Failure) -> ProviderReply {
+        let process = try ProviderProcess()
+        defer { process.end() }
+        DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(Self.patience)) { [weak process] in
+            process?.end()
+        }
+        guard process.send(.configure(1, provider.kind, configuration)), process.send(call),
+            let reply = process.receive()
+        else {
+            throw Failure(
+                .unavailable, "the program that speaks to providers has ended, or took too long",
+                hint: "try again; see what it says above")
+        }
+        if case .answer(_, .failure(let failure)) = reply { throw Failure(failure, of: provider.name) }
+        return reply
+    }
+
+    private var unexpected: Failure {
+        Failure(.damaged, "the program that speaks to providers answered something else")
+    }
+}
+
+extension Failure {
+    init(_ failure: ProviderFailure, of name: ProviderName) {
+        let (status, hint): (ExitStatus, String) =
+            switch failure.kind {
+            case .absent: (.notFound, "the reference names nothing that is there: see docs/PROVIDERS.md")
+            case .denied: (.denied, "see its credentials and what they may: docs/PROVIDERS.md has a policy")
+            case .throttled: (.retry, "ask again later")
+            case .down: (.unavailable, "is it reached from this machine?")
+            case .malformed: (.badInput, "see its settings: secretfs provider show \(name)")
+            case .conflict: (.exists, "to use what is there, refer to it: secret create --from REFERENCE")
+            }
+        self.init(status, "\(name): \(failure.kind): \(failure.message)", hint: hint)
+    }
+}

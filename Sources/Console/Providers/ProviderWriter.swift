@@ -1,0 +1,68 @@
+package import Secrets
+package import Store
+
+/// Secrets whose values are written to a provider from here, and changed and deleted there from here.
+///
+/// The provider is first: what it refuses changes nothing here. Each write is recorded before it is made (R4).
+package struct ProviderWriter {
+    private let store: SecretStore
+
+    package init(_ store: SecretStore) { self.store = store }
+
+    /// Writes a new secret's value to `provider`, and makes the secret that refers to it.
+    package func create(
+        _ new: NewSecret, of home: SecretHome, at provider: ProviderName,
+        allowing allowed: Set<EnvironmentName> = [], by actor: Actor = .thisProcess
+    ) throws -> Secret {
+        try store.check([new], of: home, existing: .refuse, allowing: allowed)
+        let desk = try ProviderDesk(provider, of: store)
+        try record(new.name, home, "create at \(provider)", actor)
+        let reference = try desk.write(new.value, to: .new(new.name, home))
+        let origin = SecretOrigin(provider: provider, reference: reference, isWritten: true)
+        do {
+            return try store.createSecrets(
+                [try new.external(origin)], of: home, allowing: allowed, by: actor)[0]
+        } catch {
+            // Nothing half-done, as far as the provider lets us.
+            try? desk.delete(reference)
+            throw error
+        }
+    }
+
+    /// Replaces the value of `secret`, which was written from here.
+    ///
+    /// - Parameter update: with a value.
+    package func update(
+        _ secret: Secret, of home: SecretHome, _ update: SecretUpdate, by actor: Actor = .thisProcess
+    ) throws -> Secret {
+        guard let origin = secret.origin, origin.isWritten, let value = update.value else {
+            return try store.updateSecret(secret.name, of: home, update, by: actor)
+        }
+        try store.check(value, secret.name, update.delivery ?? secret.delivery)
+        let desk = try ProviderDesk(origin.provider, of: store)
+        try record(secret.name, home, "update at \(origin.description)", actor)
+        _ = try desk.write(value, to: .present(origin.reference))
+        return try store.noteWritten(secret.name, of: home, update, by: actor)
+    }
+
+    /// Deletes what was written from here, there and here; of others, what refers to it.
+    package func delete(
+        _ secret: Secret, of home: SecretHome, by actor: Actor = .thisProcess
+    ) throws {
+        if let origin = secret.origin, origin.isWritten {
+            let desk = try ProviderDesk(origin.provider, of: store)
+            try record(secret.name, home, "delete at \(origin.description)", actor)
+            try desk.delete(origin.reference)
+        }
+        try store.deleteSecret(secret.name, of: home, ifSecret: secret.id)
+    }
+
+    private func record(
+        _ name: EnvironmentName, _ home: SecretHome, _ detail: String, _ actor: Actor
+    ) throws(AuditError) {
+        try store.trail.record([
+            AuditEvent(
+                .providerWrite, by: AuditActor(changingAs: actor), home: home, secret: name, detail: detail)
+        ])
+    }
+}
