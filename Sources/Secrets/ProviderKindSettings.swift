@@ -20,7 +20,8 @@ extension ProviderKind {
         ProviderSetting(
             "wrapped_secret_id", "a wrapping token that holds the secret id, once", isSecret: true),
         ProviderSetting(
-            "jwt_file", "a file with the token, read anew for each login, for kubernetes and jwt"),
+            "jwt_file", "a file with the token, read anew for each login, for kubernetes and jwt",
+            isLocal: true),
         ProviderSetting("client_certificate", "in PEM form, for cert"),
         ProviderSetting("client_key", "its private key in PEM form, for cert", isSecret: true),
         ProviderSetting("kv_version", "2 (default) or 1"),

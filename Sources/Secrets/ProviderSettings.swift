@@ -7,8 +7,14 @@ package struct ProviderSetting: Sendable {
     package let isRequired: Bool
     /// A credential. All settings are sealed; those of others are shown to administrators.
     package let isSecret: Bool
+    /// It names a file of the machine: only who may read that may set it.
+    package let isLocal: Bool
 
-    package init(_ name: String, _ about: String, isRequired: Bool = false, isSecret: Bool = false) {
+    package init(
+        _ name: String, _ about: String, isRequired: Bool = false, isSecret: Bool = false,
+        isLocal: Bool = false
+    ) {
+        self.isLocal = isLocal
         self.name = name
         self.about = about
         self.isRequired = isRequired

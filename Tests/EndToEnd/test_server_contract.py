@@ -124,7 +124,7 @@ def test_the_internal_provider_is_the_default_and_stays_as_it_is(admin):
     admin.ask("POST", "/v1/admin/secret-provider", {
         "name": "vault", "description": "", "moduleName": "vault", "factoryClassName": "Vault", "interfaceVersion": "1",
         "isEnabled": True, "isDefault": False, "configuration": {"vault_token": VALUE},
-    }).refused(400, 8009, "no module for another provider")
+    }).refused(400, 8001, "vault_addr")
     admin.ask("POST", path, {"name": "mine"}).refused(400, 8005)
     admin.ask("DELETE", path).refused(400, 8013)
     default = f"/v1/admin/plugins/secret-provider/{provider['id']}/default"

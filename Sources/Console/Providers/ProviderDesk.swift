@@ -1,6 +1,7 @@
 import Dispatch
 package import Secrets
 package import Store
+import Synchronization
 
 /// Asks a provider one thing, without an agent: a program is started for it, and ends with it.
 package struct ProviderDesk {
@@ -38,7 +39,21 @@ package struct ProviderDesk {
         guard case .deleted = try ask(.delete(1, at: 1, reference)) else { throw unexpected }
     }
 
+    /// Whoever serves many must keep threads for others while a provider does not answer.
+    private static let maximumAtOnce = 4
+    private static let atOnce = Mutex(0)
+
     private func ask(_ call: ProviderCall) throws(Failure) -> ProviderReply {
+        let isTaken = Self.atOnce.withLock { count in
+            guard count < Self.maximumAtOnce else { return false }
+            count += 1
+            return true
+        }
+        guard isTaken else {
+            throw Failure(
+                .retry, "providers are being asked by \(Self.maximumAtOnce) others now", hint: "try again")
+        }
+        defer { Self.atOnce.withLock { $0 -= 1 } }
         let process = try ProviderProcess()
         defer { process.end() }
         DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(Self.patience)) { [weak process] in

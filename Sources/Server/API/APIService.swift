@@ -11,6 +11,7 @@ final class APIService: Sendable {
     let identities: Identities
     let identity: PublicIdentity
     let provider: InternalProvider
+    let providers: ProviderList
     let metrics: Metrics
     let denials: RequestDenials
     private let agent: AgentLine
@@ -27,6 +28,7 @@ final class APIService: Sendable {
         identities = Identities(store)
         identity = try store.publicIdentity()
         provider = try InternalProvider(identity)
+        providers = ProviderList(store: store, internal: provider)
         denials = RequestDenials(store)
     }
 

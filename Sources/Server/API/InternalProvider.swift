@@ -16,12 +16,12 @@ struct InternalProvider: Sendable {
         created = identity.created
     }
 
-    var json: JSON {
+    func json(isDefault: Bool) -> JSON {
         [
             "id": .string(text(id)), "name": .string(Self.name),
             "description": .string(Self.about),
             "moduleName": .string(Self.module), "factoryClassName": "InternalSecretProvider",
-            "interfaceVersion": "1.0", "isEnabled": true, "isDefault": true,
+            "interfaceVersion": "1.0", "isEnabled": true, "isDefault": isDefault ? true : false,
             "created": .string(created.description), "modified": .string(created.description),
         ]
     }

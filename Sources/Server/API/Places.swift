@@ -53,14 +53,17 @@ extension APIService {
 
     func json(_ secret: Secret, _ place: Place) throws -> JSON {
         let version = try identity.id(of: secret.current.version, of: secret.id)
-        return [
+        let json: JSON = [
             "id": .string(text(secret.id)), "short_name": .string(secret.displayName.text),
             "description": .string(secret.about.text), "owner_type": .string(place.ownerType),
-            "owner_id": .string(place.ownerID), "provider_id": .string(text(provider.id)),
+            "owner_id": .string(place.ownerID),
+            "provider_id": .string(text(try providers.id(of: secret.provider))),
             "secret_key": .string(secret.name.text), "created": .string(secret.created.description),
             "modified": .string(max(secret.modified, secret.current.created).description),
             "default_secret_value_id": .string(text(version)), "delivery": .string(secret.delivery.rawValue),
         ]
+        guard let origin = secret.origin else { return json }
+        return json.with([("reference", .string(origin.reference.description))])
     }
 }
 

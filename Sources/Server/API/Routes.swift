@@ -141,7 +141,7 @@ extension APIService {
             Route(
                 .post, admin, .known,
                 text(
-                    "createProvider", "Always refused: this server has its internal provider only.",
+                    "createProvider", "Connect an external secret store.",
                     body: "NewProvider", answer: provider, isOne: false), calls.create),
             Route(
                 .get, admin + "/{providerId}", .known, text("getProvider", "A provider.", answer: provider),
@@ -149,13 +149,18 @@ extension APIService {
             Route(
                 .post, admin + "/{providerId}", .known,
                 text(
-                    "updateProvider", "Always refused: the internal provider cannot be changed.",
+                    "updateProvider", "Change how one is reached. The internal provider cannot be changed.",
                     body: "ProviderUpdate", answer: provider), calls.update),
             Route(
                 .delete, admin + "/{providerId}", .known,
                 text(
-                    "deleteProvider", "Always refused: the default provider cannot be deleted.",
+                    "deleteProvider", "Forget one that no secret refers to; not the default.",
                     status: .noContent), calls.delete),
+            Route(
+                .post, admin + "/{providerId}/test", .known,
+                text(
+                    "testProvider", "Log in to a provider, and read what a reference names.",
+                    body: "ProviderTest", answer: Schemas.providerTest), calls.test),
             Route(
                 .post, "/v1/admin/plugins/secret-provider/{providerId}/default", .known,
                 text("setDefaultProvider", "Make a provider the default.", status: .noContent),

@@ -33,23 +33,32 @@ struct SecretCalls: Sendable {
         let body = try call.json()
         try body.allowOnly([
             "short_name", "description", "owner_type", "owner_id", "secret_key", "secret_value",
-            "provider_id",
-            "delivery",
+            "provider_id", "reference", "delivery",
         ])
         try check(body, place)
         let name = try EnvironmentName(try body.requiredString("secret_key"))
         let displayName = try DisplayName(try body.requiredString("short_name"))
         let about = try about(body) ?? Description("")
         let delivery = try delivery(body) ?? .env
-        guard let value = try body.value("secret_value") else {
+        let provider = try provider(body) ?? service.store.defaultProvider()
+        let value = try body.value("secret_value")
+        let origin = try origin(body, provider, call)
+        guard origin != nil || value != nil else {
             throw APIError(.badRequest, .createRequiresSecretValue, "secret_value is missing")
         }
-        let new = NewSecret(
-            name: name, displayName: displayName, about: about, delivery: delivery, value: value)
-        let made = try service.change(call) { actor in
-            try service.store.createSecrets([new], of: place.home, by: actor)
+        guard origin == nil || value == nil else {
+            throw APIError.constraint("reference says where the value is, and secret_value what it is")
         }
-        return .json(try service.json(made[0], place))
+        let new = NewSecret(
+            name: name, displayName: displayName, about: about, delivery: delivery,
+            value: try value ?? SecretStore.noValue, origin: origin)
+        let made = try service.change(call) { actor in
+            guard origin == nil, provider != .internal else {
+                return try service.store.createSecrets([new], of: place.home, by: actor)[0]
+            }
+            return try ProviderWriter(service.store).create(new, of: place.home, at: provider, by: actor)
+        }
+        return .json(try service.json(made, place))
     }
 
     func update(_ call: Call) throws -> Answer {
@@ -62,6 +71,9 @@ struct SecretCalls: Sendable {
         ])
         try check(body, place)
         let present = try service.secret(call, in: place)
+        if let provider = try provider(body), provider != present.provider {
+            throw APIError.constraint("the provider of a secret never changes; create another secret")
+        }
         if let key = try body.string("secret_key"), key != present.name.text {
             throw APIError.constraint(
                 "the environment variable name of a secret never changes; create another secret")
@@ -139,10 +151,27 @@ struct SecretCalls: Sendable {
                 throw APIError.constraint("owner_id is not the one that the path names")
             }
         }
-        if let provider = try body.string("provider_id"), Call.id(provider) != service.provider.id {
+    }
+
+    /// Nil if the body names none.
+    private func provider(_ body: JSONObject) throws -> ProviderName? {
+        guard let given = try body.string("provider_id") else { return nil }
+        guard let name = try service.providers.find(Call.id(given)) else {
             throw APIError(
                 .badRequest, .secretProviderNotFound, "there is no secret provider of this provider_id")
         }
+        return name
+    }
+
+    /// Nil if the body has a value. A provider's credentials may read more than the algorithms of one user: who may refer to
+    /// any of it is who has set the provider up.
+    private func origin(_ body: JSONObject, _ provider: ProviderName, _ call: Call) throws -> SecretOrigin? {
+        guard let reference = try body.string("reference") else { return nil }
+        try service.require(try call.principal().permissions.mayManageProviders, call)
+        guard provider != .internal else {
+            throw APIError.constraint("provider_id must be that of an external provider with a reference")
+        }
+        return SecretOrigin(provider: provider, reference: try ProviderReference(reference))
     }
 
     /// The original's client sends a blank where nothing was said.

@@ -22,6 +22,8 @@ extension APIError {
             self = APIError(
                 .serviceUnavailable, fault, "the server has no memory for it now; nothing was changed",
                 retryAfter: 1)
+        // What a provider said, in words that have nothing of a value or a credential.
+        case let failure as Failure: self.init(.badRequest, .secretProviderFailed, failure.message)
         default: self.init(.internalServerError, fault, "the server cannot do it; its log tells why")
         }
     }
@@ -32,13 +34,14 @@ extension APIError {
         switch error {
         case .algorithmMissing, .ownerMissing:
             self.init(.notFound, .algorithmIdDoesNotExist, said)
+        case .providerMissing: self.init(.badRequest, .secretProviderNotFound, said)
         case .secretMissing, .versionMissing: self.init(.notFound, .secretNotFound, said)
         case .needsFileDelivery:
             self = .constraint("\(said); it can be a file only: \"delivery\": \"file\"")
         case .dangerousNames:
             self = .constraint("\(said); an administrator can insist on it on the command line")
         case .algorithmExists, .secretsExist, .tooLong, .grantTooWide, .tooManyGrants, .versionInUse,
-            .versionMoved, .externalValue:
+            .versionMoved, .externalValue, .providerInUse, .providerExists:
             self = .constraint(said)
         case .lostRace, .storage(.conflict), .storage(.busy), .storage(.revisionGone), .audit(.busy):
             self.init(
@@ -50,8 +53,7 @@ extension APIError {
         case .audit, .storage, .damaged, .unknownKey, .newerFormat, .sealing, .rootKey, .keyring, .exists,
             .versionsExhausted, .tooManyUsers, .userMissing, .userExists, .roleMissing, .tooManyRoles,
             .apiKeyMissing, .tooManyKeys, .passwordLength, .nodeMissing, .nodeExists, .tooManyAllowed,
-            .enrollmentRefused, .link, .isNode, .providerMissing, .providerExists, .providerInUse,
-            .internalValue:
+            .enrollmentRefused, .link, .isNode, .internalValue:
             self.init(.internalServerError, fault, "the store cannot do it; the server's log tells why")
         }
     }

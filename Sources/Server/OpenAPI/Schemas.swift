@@ -20,10 +20,13 @@ enum Schemas {
     }
 
     /// An object of which all members are required unless `optional` names them, and that has no others.
-    static func object(_ members: KeyValuePairs<String, JSON>, optional: Set<String> = []) -> JSON {
-        let required = members.map(\.key).filter { !optional.contains($0) }.map { JSON.string($0) }
+    static func object(
+        _ members: KeyValuePairs<String, JSON>, and more: [(String, JSON)] = [], optional: Set<String> = []
+    ) -> JSON {
+        let members = members.map { ($0.key, $0.value) } + more
+        let required = members.map(\.0).filter { !optional.contains($0) }.map { JSON.string($0) }
         var schema: [(String, JSON)] = [
-            ("type", "object"), ("properties", JSON(members.map { ($0.key, $0.value) })),
+            ("type", "object"), ("properties", JSON(members)),
             ("additionalProperties", false),
         ]
         if !required.isEmpty { schema.append(("required", .array(required))) }
@@ -72,14 +75,18 @@ enum Schemas {
         [
             (
                 "Secret",
-                object([
-                    "id": uuid, "short_name": displayName, "description": about, "owner_type": ownerType,
-                    "owner_id": text, "provider_id": uuid, "secret_key": variable, "created": time,
-                    "modified": time,
-                    "default_secret_value_id": uuid.with([
-                        ("description", "Another one after each change of the value; tells nothing of it.")
-                    ]), "delivery": delivery,
-                ])
+                object(
+                    [
+                        "id": uuid, "short_name": displayName, "description": about, "owner_type": ownerType,
+                        "owner_id": text, "provider_id": uuid, "secret_key": variable, "created": time,
+                        "modified": time,
+                        "default_secret_value_id": uuid.with([
+                            (
+                                "description",
+                                "Another one after each change of the value; tells nothing of it."
+                            )
+                        ]), "delivery": delivery, "reference": text,
+                    ], optional: ["reference"])
             ),
             ("NewAlgorithmSecret", newSecret(of: "algorithm")),
             ("NewOwnerSecret", newSecret(of: "organization")),
@@ -103,10 +110,18 @@ enum Schemas {
             "delivery": delivery,
         ]
     }
+    private static let reference: JSON = text.with([
+        (
+            "description",
+            "In the place of secret_value, by administrators: what it is at an external provider, and stays there."
+        )
+    ])
     private static func newSecret(of type: String) -> JSON {
         let members = members(of: type)
-        let required: Set<String> = ["short_name", "secret_key", "secret_value"]
-        return object(members, optional: Set(members.map(\.key)).subtracting(required))
+        let required: Set<String> = ["short_name", "secret_key"]
+        return object(
+            members, and: [("reference", reference)],
+            optional: Set(members.map(\.key)).subtracting(required).union(["reference"]))
     }
     private static func update(of type: String) -> JSON {
         let members = members(of: type)
@@ -142,24 +157,42 @@ enum Schemas {
         let settings: KeyValuePairs<String, JSON> = [
             "name": text, "description": text, "moduleName": text, "factoryClassName": text,
             "interfaceVersion": text, "isEnabled": bool, "isDefault": bool, "configuration": configuration,
+            "interval": seconds(ExternalProvider.intervals),
+            "maximum_age": seconds(ExternalProvider.maximumAges),
         ]
         return [
             (
                 "Provider",
-                object([
-                    "id": uuid, "name": text, "description": text, "moduleName": text,
-                    "factoryClassName": text,
-                    "interfaceVersion": text, "isEnabled": bool, "isDefault": bool, "created": time,
-                    "modified": time,
-                ])
+                object(
+                    [
+                        "id": uuid, "name": text, "description": text, "moduleName": text,
+                        "factoryClassName": text,
+                        "interfaceVersion": text, "isEnabled": bool, "isDefault": bool, "created": time,
+                        "modified": time, "settings": ["type": "array", "items": text],
+                        "interval": ["type": "integer"], "maximum_age": ["type": "integer"],
+                    ], optional: ["settings", "interval", "maximum_age"])
             ),
-            ("NewProvider", object(settings, optional: Set(settings.map(\.key)).subtracting(["name"]))),
+            ("ProviderTest", object(["reference": text], optional: ["reference"])),
+            (
+                "NewProvider",
+                object(
+                    settings, optional: Set(settings.map(\.key)).subtracting(["name", "moduleName"]))
+            ),
             ("ProviderUpdate", object(settings, optional: Set(settings.map(\.key)))),
         ]
     }
 }
 
 extension Schemas {
+    static var providerTest: JSON { object(["found": ["type": "array", "items": ["type": "string"]]]) }
+
+    fileprivate static func seconds(_ range: ClosedRange<UInt32>) -> JSON {
+        [
+            "type": "integer", "minimum": .number(Int(range.lowerBound)),
+            "maximum": .number(Int(range.upperBound)),
+        ]
+    }
+
     static var auditList: JSON {
         object([
             "results": ["type": "array", "items": ["type": "object"]],

@@ -20,7 +20,8 @@ struct HistoryPages: Sendable {
             "displayName": secret.displayName.text, "variable": secret.name.text,
             "delivery": secret.delivery == .env
                 ? "As an environment variable and a file" : "As a file only",
-            "provider": InternalProvider.name, "made": PageTime.fields(secret.created, now: now),
+            "provider": secret.origin?.description ?? InternalProvider.name,
+            "made": PageTime.fields(secret.created, now: now),
             "updated": PageTime.fields(secret.current.created, now: now),
             "isAnyone": callers.isEmpty, "callers": callers,
             "versions": secret.versions.reversed().map { version -> PageFields in

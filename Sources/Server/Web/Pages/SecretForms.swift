@@ -11,14 +11,14 @@ struct SecretForms: Sendable {
 
     func showNew(_ call: PageCall) throws -> PageAnswer {
         let name = try changeableAlgorithm(call)
-        return newPage(call, name, SecretInput())
+        return try newPage(call, name, SecretInput())
     }
 
     func create(_ call: PageCall) throws -> PageAnswer {
         let name = try changeableAlgorithm(call)
         let form = try call.filledForm()
         try form.allowOnly(SecretInput.fields.union(["secret_key"]))
-        var input = try SecretInput(form, site.service.provider)
+        var input = try SecretInput(form, site.service.providers)
         let variable = input.parse("secret_key", input.variable) { text throws(NameError) in
             try EnvironmentName(text)
         }
@@ -27,22 +27,30 @@ struct SecretForms: Sendable {
             input.errors["secret_value"] = "Type or paste the value"
         }
         guard input.errors.isEmpty, let variable, let value, let displayName = input.parsedName,
-            let about = input.parsedAbout
-        else { return newPage(call, name, input) }
+            let about = input.parsedAbout, let provider = input.provider
+        else { return try newPage(call, name, input) }
         let new = NewSecret(
             name: variable, displayName: displayName, about: about, delivery: input.delivery, value: value)
         do {
             try site.service.change(call.call) { actor in
-                _ = try site.service.store.createSecrets([new], of: .algorithm(name), by: actor)
+                let store = site.service.store
+                guard provider != .internal else {
+                    _ = try store.createSecrets([new], of: .algorithm(name), by: actor)
+                    return
+                }
+                _ = try ProviderWriter(store).create(new, of: .algorithm(name), at: provider, by: actor)
             }
+        } catch let failure as Failure {
+            input.errors["provider_id"] = "Nothing was changed: \(failure.message)"
+            return try newPage(call, name, input)
         } catch let error as StoreError {
             guard input.explain(error) else { throw error }
-            return newPage(call, name, input)
+            return try newPage(call, name, input)
         }
         return site.done(call, "\(variable) is made.", at: SettingsPage.path(name))
     }
 
-    private func newPage(_ call: PageCall, _ name: AlgorithmName, _ input: SecretInput) -> PageAnswer {
+    private func newPage(_ call: PageCall, _ name: AlgorithmName, _ input: SecretInput) throws -> PageAnswer {
         var fields = input.fields
         fields["isNew"] = true
         fields["heading"] = "New secret"
@@ -53,7 +61,7 @@ struct SecretForms: Sendable {
             ["label": name.description, "href": SettingsPage.path(name)] as PageFields,
             ["label": "New secret"] as PageFields,
         ]
-        return page(call, "New secret", input, fields)
+        return try page(call, "New secret", input, fields)
     }
 
     private func changeableAlgorithm(_ call: PageCall) throws -> AlgorithmName {
@@ -67,7 +75,7 @@ struct SecretForms: Sendable {
 
     func showUpdate(_ call: PageCall) throws -> PageAnswer {
         let place = try changeableSecret(call)
-        return updatePage(call, place, SecretInput(of: place.secret))
+        return try updatePage(call, place, SecretInput(of: place.secret))
     }
 
     func update(_ call: PageCall) throws -> PageAnswer {
@@ -75,12 +83,16 @@ struct SecretForms: Sendable {
         let form = try call.filledForm()
         try form.allowOnly(SecretInput.fields.union(["secret_id"]))
         try place.check(form)
-        var input = try SecretInput(form, site.service.provider)
+        var input = try SecretInput(form, site.service.providers)
         let value = try input.value(form)
         guard input.errors.isEmpty, let displayName = input.parsedName, let about = input.parsedAbout else {
-            return updatePage(call, place, input)
+            return try updatePage(call, place, input)
         }
         let present = place.secret
+        guard input.provider == present.provider else {
+            input.errors["provider_id"] = "The provider of a secret never changes"
+            return try updatePage(call, place, input)
+        }
         var update = SecretUpdate(
             value: value.flatMap { $0.count > 0 ? $0 : nil },
             displayName: displayName == present.displayName ? nil : displayName,
@@ -97,15 +109,19 @@ struct SecretForms: Sendable {
                 _ = try ProviderWriter(site.service.store).update(
                     present, of: place.home, changes, by: actor)
             }
+        } catch let failure as Failure {
+            input.errors["provider_id"] = "Nothing was changed: \(failure.message)"
+            return try updatePage(call, place, input)
         } catch let error as StoreError {
             guard input.explain(error) else { throw error }
-            return updatePage(call, place, input)
+            return try updatePage(call, place, input)
         }
         let what = changes.value == nil ? "is changed; its value is as it was" : "has a new value"
         return site.done(call, "\(present.name) \(what).", at: settings)
     }
 
-    private func updatePage(_ call: PageCall, _ place: SecretPlace, _ input: SecretInput) -> PageAnswer {
+    private func updatePage(_ call: PageCall, _ place: SecretPlace, _ input: SecretInput) throws -> PageAnswer
+    {
         var fields = input.fields
         fields["variable"] = place.secret.name.text
         fields["secretID"] = text(place.secret.id)
@@ -114,7 +130,8 @@ struct SecretForms: Sendable {
         fields["action"] = "\(place.path)/update"
         fields["cancel"] = SettingsPage.path(place.algorithm)
         fields["crumbs"] = place.crumbs("Update")
-        return page(call, "Update \(place.secret.name)", input, fields)
+        return try page(
+            call, "Update \(place.secret.name)", input, fields, only: place.secret.provider)
     }
 
     private func changeableSecret(_ call: PageCall) throws -> SecretPlace {
@@ -125,12 +142,20 @@ struct SecretForms: Sendable {
     }
 
     private func page(
-        _ call: PageCall, _ title: String, _ input: SecretInput, _ fields: PageFields
-    ) -> PageAnswer {
+        _ call: PageCall, _ title: String, _ input: SecretInput, _ fields: PageFields,
+        only: ProviderName? = nil
+    ) throws -> PageAnswer {
         var all = fields
         all["width"] = "narrow"
-        all["providerID"] = text(site.service.provider.id)
-        all["providerName"] = "\(InternalProvider.name) (default)"
+        let choices = try site.service.providers.choices()
+        let chosen = only ?? input.provider ?? choices.first { $0.isDefault }?.name
+        all["providers"] = choices.filter { only == nil || $0.name == only }.map { choice -> PageFields in
+            [
+                "id": text(choice.id), "isChosen": choice.name == chosen,
+                "name": (choice.name == .internal ? InternalProvider.name : choice.name.text)
+                    + (choice.isDefault ? " (default)" : ""),
+            ]
+        }
         return site.page(
             call, "secret-form", title: title, status: input.errors.isEmpty ? .ok : .unprocessableContent, all
         )

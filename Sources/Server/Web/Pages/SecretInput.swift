@@ -17,6 +17,8 @@ struct SecretInput {
     private(set) var about = ""
     private(set) var variable = ""
     private(set) var delivery = Delivery.env
+    /// Nil: the default.
+    private(set) var provider: ProviderName?
     private(set) var parsedName: DisplayName?
     private(set) var parsedAbout: Description?
     /// By field.
@@ -28,9 +30,10 @@ struct SecretInput {
         displayName = secret.displayName.text
         about = secret.about.text
         delivery = secret.delivery
+        provider = secret.provider
     }
 
-    init(_ form: FormBody, _ provider: InternalProvider) throws {
+    init(_ form: FormBody, _ providers: ProviderList) throws {
         displayName = Search.trimmed(try form.string("short_name"))
         about = Search.trimmed(try form.string("description"))
         variable = Search.trimmed(try form.string("secret_key"))
@@ -41,9 +44,8 @@ struct SecretInput {
         } else {
             errors["delivery"] = "Choose one of the two"
         }
-        if Call.id(try form.string("provider_id")) != provider.id {
-            errors["provider_id"] = "Choose a provider of this list"
-        }
+        provider = try providers.find(Call.id(try form.string("provider_id")))
+        if provider == nil { errors["provider_id"] = "Choose a provider of this list" }
     }
 
     mutating func parse<T>(_ field: String, _ text: String, _ parse: (String) throws(NameError) -> T) -> T? {

@@ -15,7 +15,7 @@ extension Templates {
         <input type="hidden" name="form_token" value="{{formToken}}">
         {{#secretID}}<input type="hidden" name="secret_id" value="{{secretID}}">
         {{/secretID}}<div class="field"><label for="provider_id">Secret provider</label>
-        <select id="provider_id" name="provider_id"{{#provider_idError}} aria-invalid="true" aria-describedby="provider_id-error"{{/provider_idError}}><option value="{{providerID}}" selected>{{providerName}}</option></select>
+        <select id="provider_id" name="provider_id"{{#provider_idError}} aria-invalid="true" aria-describedby="provider_id-error"{{/provider_idError}}>{{#providers}}<option value="{{id}}"{{#isChosen}} selected{{/isChosen}}>{{name}}</option>{{/providers}}</select>
         {{#provider_idError}}<p class="error" id="provider_id-error">{{provider_idError}}</p>{{/provider_idError}}</div>
         <div class="field"><label for="short_name">Display name</label>
         <input id="short_name" name="short_name" maxlength="128" autocomplete="off" required value="{{displayName}}"{{#short_nameError}} aria-invalid="true" aria-describedby="short_name-error"{{/short_nameError}}>
