@@ -20,13 +20,17 @@ final class ProviderHTTP: Sendable {
     private let client: HTTPClient
     private let seconds: Int64
 
-    init(_ tls: TLSConfiguration, seconds: Int64 = requestSeconds) {
+    /// - Parameter addresses: of hosts that no name server is asked for. Tests have servers with the names of others.
+    init(
+        _ tls: TLSConfiguration, seconds: Int64 = requestSeconds, addresses: [String: String] = [:]
+    ) {
         var configuration = HTTPClient.Configuration(
             tlsConfiguration: tls, redirectConfiguration: .disallow,
             timeout: .init(connect: .seconds(min(seconds, Self.connectSeconds)), read: .seconds(seconds)))
         // One is enough: HTTP/2 brings nothing to small requests, and takes code that a hostile server reaches.
         configuration.httpVersion = .http1Only
         configuration.decompression = .disabled
+        configuration.dnsOverride = addresses
         // What asks again, and when, is decided by who asks.
         configuration.connectionPool.retryConnectionEstablishment = false
         client = HTTPClient(

@@ -11,8 +11,10 @@ struct ProviderRequest: Sendable {
     /// With its slash; whoever makes it encodes its parts.
     let path: String
     var headers: HTTPHeaders = [:]
-    /// JSON. Its memory is wiped when it is freed, as all of this process is (CWipingFree).
+    /// Its memory is wiped when it is freed, as all of this process is (CWipingFree).
     var body: ByteBuffer?
+    /// What `body` is.
+    var contentType = "application/json"
 
     init(_ method: HTTPMethod, _ url: ProviderURL, _ path: String) {
         self.method = method
@@ -28,14 +30,17 @@ struct ProviderRequest: Sendable {
         request.headers = headers
         request.headers.replaceOrAdd(name: "User-Agent", value: Self.agent)
         if let body {
-            request.headers.replaceOrAdd(name: "Content-Type", value: "application/json")
+            request.headers.replaceOrAdd(name: "Content-Type", value: contentType)
             request.body = .bytes(body)
         }
         return request
     }
 
-    /// A credential as a header. Header values are text for every HTTP library; this one lives for one request.
-    mutating func set(_ name: String, to credential: SecretValue) throws(ProviderFailure) {
+    /// A credential as a header, behind what kind it is of. Header values are text for every HTTP library; this one lives
+    /// for one request.
+    mutating func set(
+        _ name: String, to credential: SecretValue, kind: String = ""
+    ) throws(ProviderFailure) {
         let text = credential.withBytes { bytes -> String? in
             let isPrintable = (0..<bytes.byteCount).allSatisfy { (0x21...0x7E).contains(bytes.byte(at: $0)) }
             guard isPrintable, (1...16_384).contains(bytes.byteCount) else { return nil }
@@ -45,7 +50,7 @@ struct ProviderRequest: Sendable {
             throw ProviderFailure(
                 .malformed, "the credential is none: it has other bytes than printable ASCII")
         }
-        headers.replaceOrAdd(name: name, value: text)
+        headers.replaceOrAdd(name: name, value: kind + text)
     }
 }
 

@@ -31,6 +31,14 @@ struct ProviderURL: Hashable, Sendable {
         origin = (isPlain ? "http://" : "https://") + host
     }
 
+    /// Where a machine in Azure asks who it is: plain HTTP, to an address that is never routed beyond the machine's own host.
+    static let metadataService = ProviderURL(host: "169.254.169.254")
+
+    private init(host: String) {
+        self.host = host
+        origin = "http://" + host
+    }
+
     private static let loopback: Set<String> = ["127.0.0.1", "[::1]", "localhost"]
 
     private static func mayBeInHost(_ byte: UInt8) -> Bool {
@@ -49,19 +57,27 @@ struct ProviderURL: Hashable, Sendable {
     }
 }
 
-/// One part of a path, with everything encoded that is not unreserved (RFC 3986, 2.3): a slash in it is no slash.
+/// One part of a path, with everything encoded that is not unreserved: a slash in it is no slash.
 func encodedPart(_ part: some StringProtocol) -> String {
     var text = ""
     for byte in part.utf8 {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-            UInt8(ascii: "~"):
+        guard !isUnreserved(byte) else {
             text.unicodeScalars.append(Unicode.Scalar(byte))
-        default:
-            let digits = String(byte, radix: 16, uppercase: true)
-            text += "%" + (digits.utf8.count < 2 ? "0" : "") + digits
+            continue
         }
+        let digits = String(byte, radix: 16, uppercase: true)
+        text += "%" + (digits.utf8.count < 2 ? "0" : "") + digits
     }
     return text
+}
+
+/// RFC 3986, 2.3.
+func isUnreserved(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+        UInt8(ascii: "~"):
+        true
+    default: false
+    }
 }

@@ -1,0 +1,199 @@
+import JSONText
+import NIOCore
+import NIOHTTP1
+package import Secrets
+
+/// Azure Key Vault.
+package final class AzureKeyVault: Provider {
+    package static let settings = AzureSettings.all
+    /// In bytes: 25 KB.
+    static let maximumValue = 25 * 1024
+
+    private let settings: AzureSettings
+    private let http: ProviderHTTP
+    private let tokens: TokenKeeper
+
+    /// - Throws: `.malformed`, naming the setting.
+    package convenience init(_ configuration: ProviderConfiguration) throws(ProviderFailure) {
+        try self.init(configuration, metadata: .metadataService)
+    }
+
+    /// - Parameters:
+    ///   - metadata: the metadata service of this machine.
+    ///   - addresses: see `ProviderHTTP`.
+    init(
+        _ configuration: ProviderConfiguration, metadata: ProviderURL, addresses: [String: String] = [:],
+        requestSeconds: Int64 = ProviderHTTP.requestSeconds
+    ) throws(ProviderFailure) {
+        settings = try AzureSettings(configuration)
+        http = ProviderHTTP(settings.tls, seconds: requestSeconds, addresses: addresses)
+        let session = AzureSession(settings, http, metadata: metadata)
+        tokens = TokenKeeper { await session.logIn() }
+    }
+
+    package var capabilities: ProviderCapabilities { .all }
+
+    package func close() async {
+        await tokens.forget()
+        await http.close()
+    }
+
+    /// Where a new secret is written of which nobody has said where.
+    ///
+    /// - Parameter place: `DB_PASSWORD`, or with whom it belongs to: `nlp/Summarizer/DB_PASSWORD`.
+    /// - Throws: `.malformed` if no name of a vault can say that.
+    package func newReference(_ place: String) throws(ProviderFailure) -> ProviderReference {
+        guard let name = AzureName.encoded(place).map({ settings.prefix + $0 }), AzureName.isName(name),
+            let reference = try? ProviderReference(name)
+        else {
+            throw ProviderFailure(
+                .malformed,
+                "\(printable(place)) is too long for a name in a Key Vault (\(AzureName.maximumCount)): give a reference"
+            )
+        }
+        return reference
+    }
+
+    package func test(_ reference: ProviderReference?) async throws(ProviderFailure) -> [String] {
+        await tokens.forget()
+        _ = try await tokens.token()
+        var lines = ["logged in to \(settings.url.host)"]
+        guard let reference else {
+            lines.append(try await probe())
+            return lines
+        }
+        if case .value(let found) = try await read(reference, version: nil, known: nil) {
+            lines.append("read \(reference): version \(found.version), \(found.value.count) bytes")
+            if let expires = found.expires { lines.append("it must not be used from \(expires) on") }
+        }
+        return lines
+    }
+
+    /// Whether a secret may be read that is hardly there: the list of secrets takes a permission that reading does not.
+    private func probe() async throws(ProviderFailure) -> String {
+        let answer = try await ask(.GET, "secrets/secretfs-may-read", nil)
+        switch (answer.status, AzureAnswer.code(of: answer)) {
+        case (200, _), (404, "SecretNotFound"): return "secrets may be read"
+        case (403, "ForbiddenByRbac"), (403, "ForbiddenByPolicy"), (403, "AccessDenied"):
+            return "not every secret may be read: give the reference of one that should be"
+        default: throw AzureAnswer.failure(answer, "reading")
+        }
+    }
+
+    // MARK: Reading
+
+    /// There is no cheaper question than for the value: the list of versions says nothing of their order and takes
+    /// another permission, and each request counts the same. What is known is `.unchanged` once it was read.
+    package func read(
+        _ reference: ProviderReference, version: ProviderVersion?, known: ProviderVersion?
+    ) async throws(ProviderFailure) -> ProviderReading {
+        let name = try AzureName(reference)
+        var place = "secrets/\(name.text)"
+        if let version {
+            guard AzureSecret.isVersion(version) else {
+                throw ProviderFailure(.malformed, "a version of a Key Vault is 32 hexadecimal digits")
+            }
+            place += "/\(version)"
+        }
+        let answer = try await ask(.GET, place, nil)
+        guard answer.status == 200 else {
+            throw Self.isAbsence(answer)
+                ? ProviderFailure(.absent, "there is no \(place) in \(answer.host)")
+                : AzureAnswer.failure(answer, "reading \(name.text)")
+        }
+        let secret = try AzureSecret(answer, name, version)
+        try secret.check(at: .now(), name)
+        // `exp` can be changed without a new version: where there is one, it is told each time.
+        if version == nil, known == secret.version, secret.expires == nil {
+            return .unchanged(timeToLive: nil)
+        }
+        return .value(
+            ProviderValue(
+                try secret.value(reference.field, name), secret.version, expires: secret.expires))
+    }
+
+    /// A 404 of something else says nothing of the secret.
+    private static func isAbsence(_ answer: ProviderResponse) -> Bool {
+        answer.status == 404 && AzureAnswer.code(of: answer) == "SecretNotFound"
+    }
+
+    // MARK: Writing
+
+    /// Key Vault has no conditions: what is there is read first. Who writes between that and ours is not noticed; then
+    /// both are kept as versions, and the later one is the newest.
+    package func write(
+        _ value: SecretValue, to reference: ProviderReference, if condition: ProviderCondition
+    ) async throws(ProviderFailure) -> ProviderVersion {
+        let name = try AzureName(reference)
+        try Self.refuseField(reference)
+        guard value.isUTF8 else {
+            throw ProviderFailure(
+                .malformed, "the value is no text (UTF-8), and Key Vault keeps nothing else")
+        }
+        guard value.count <= Self.maximumValue else {
+            throw ProviderFailure(
+                .malformed, "the value has more than the \(Self.maximumValue) bytes that Key Vault keeps")
+        }
+        guard try await isMet(condition, name) else {
+            throw ProviderFailure(.conflict, "\(name.text) is not what was expected: somebody changed it")
+        }
+        let answer = try await ask(
+            .PUT, "secrets/\(name.text)", JSONWriter.object(["value": .secret(value)]))
+        guard answer.status == 200 else { throw AzureAnswer.failure(answer, "writing \(name.text)") }
+        return try AzureSecret.version(in: answer, name)
+    }
+
+    private func isMet(
+        _ condition: ProviderCondition, _ name: AzureName
+    ) async throws(ProviderFailure) -> Bool {
+        if condition == .any { return true }
+        let answer = try await ask(.GET, "secrets/\(name.text)", nil)
+        switch answer.status {
+        case 200: return condition == .version(try AzureSecret.version(in: answer, name))
+        // It is there, and which version it is, is not told.
+        case 403 where AzureAnswer.code(of: answer) == "SecretDisabled": return false
+        default:
+            guard Self.isAbsence(answer) else { throw AzureAnswer.failure(answer, "reading \(name.text)") }
+            return condition == .absent
+        }
+    }
+
+    /// All versions of it, which the vault keeps for a time (soft delete).
+    package func delete(_ reference: ProviderReference) async throws(ProviderFailure) {
+        let name = try AzureName(reference)
+        try Self.refuseField(reference)
+        let answer = try await ask(.DELETE, "secrets/\(name.text)", nil)
+        guard answer.status == 200 || Self.isAbsence(answer) else {
+            throw AzureAnswer.failure(answer, "deleting \(name.text)")
+        }
+    }
+
+    private static func refuseField(_ reference: ProviderReference) throws(ProviderFailure) {
+        guard reference.field == nil else {
+            throw ProviderFailure(
+                .malformed, "a field is only read: what is written or deleted is all of \(reference.path)")
+        }
+    }
+
+    // MARK: Asking
+
+    /// With a token; once more with a new one if that is refused: it may have been revoked.
+    private func ask(
+        _ method: HTTPMethod, _ path: String, _ body: ByteBuffer?
+    ) async throws(ProviderFailure) -> ProviderResponse {
+        let token = try await tokens.token()
+        let answer = try await send(method, path, body, token)
+        guard answer.status == 401 else { return answer }
+        let another = try await tokens.token(after: token)
+        return try await send(method, path, body, another)
+    }
+
+    private func send(
+        _ method: HTTPMethod, _ path: String, _ body: ByteBuffer?, _ token: SecretValue
+    ) async throws(ProviderFailure) -> ProviderResponse {
+        var request = ProviderRequest(method, settings.url, "/\(path)?\(AzureAnswer.version)")
+        request.body = body
+        try request.set("Authorization", to: token, kind: "Bearer ")
+        return try await http.send(request)
+    }
+}
