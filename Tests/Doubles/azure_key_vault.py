@@ -2,8 +2,8 @@
 
 It keeps to what the official clients take (azure_clients.py proves that), and to what Key Vault's reference says. It
 prints one line of JSON that says where everything is, and ends with its standard input. The vault and the login speak
-TLS by a CA of their own, under names that only whoever tests resolves (to 127.0.0.1). A control address, plain, makes
-it misbehave (POST /control) and tells what it was asked (GET /control).
+TLS by a CA of their own, under names that only whoever tests resolves (to 127.0.0.1). Commands make it misbehave, and
+are answered with what it was asked so far: a line of JSON each on the standard input, or POST /control without TLS.
 """
 
 import datetime
@@ -76,6 +76,21 @@ class Azure:
         self.tokens[text] = time.time() + self.lifetime
         return text
 
+    def controlled(self, commands):
+        """Does what a test says; answers what happened so far."""
+        for name, content in commands.items():
+            match name:
+                case "reset": self.reset()
+                case "revoke": self.tokens.clear()
+                case "forget": self.log.clear()
+                case "permissions": self.permissions = set(content)
+                case "put": self.put(content["name"], content)
+                case "patch": self.find(content["name"])["attributes"].update(content["attributes"])
+                case "delete": self.delete(content)
+                case _ if hasattr(self, name): setattr(self, name, content)
+                case _: raise ValueError(name)
+        return {"log": self.log, "tokens": len(self.tokens)}
+
     # The login
 
     def log_in(self, form):
@@ -134,8 +149,9 @@ class Azure:
         kind, _, token = text.partition(" ")
         if kind == "Bearer" and self.tokens.get(token, 0) > time.time():
             return
-        challenge = self.challenge or (
-            f'Bearer authorization="https://{LOGIN_HOST}:{self.port}/{TENANT}", resource="{self.resource}"')
+        challenge = self.challenge
+        if challenge is None:
+            challenge = f'Bearer authorization="https://{LOGIN_HOST}:{self.port}/{TENANT}", resource="{self.resource}"'
         if text:
             challenge += ', error="invalid_token", error_description="AKV10022: Invalid audience or token"'
         raise Refusal(
@@ -297,8 +313,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def routed(self, azure, path, query, body):
         host = (self.headers.get("Host") or "").partition(":")[0]
-        if path == "/control":
-            return self.controlled(azure, body)
+        if path == "/control" and not self.server.is_tls:
+            return [200, {}, azure.controlled(json.loads(body) if body else {})]
         azure.log.append({
             "host": host, "method": self.command, "path": path, "query": query,
             "token": self.headers.get("Authorization", "").removeprefix("Bearer "),
@@ -329,20 +345,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except Refusal as refusal:
             return [refusal.status, refusal.headers, refusal.body]
         return [204 if answer is None else 200, {}, answer]
-
-    def controlled(self, azure, body):
-        if self.server.is_tls:
-            return [404, {}, ""]
-        for name, content in (json.loads(body) if body else {}).items():
-            match name:
-                case "reset": azure.reset()
-                case "revoke": azure.tokens.clear()
-                case "permissions": azure.permissions = set(content)
-                case "put": azure.put(content["name"], content)
-                case "patch": azure.find(content["name"])["attributes"].update(content["attributes"])
-                case _ if hasattr(azure, name): setattr(azure, name, content)
-                case _: return [400, {}, {"unknown": name}]
-        return [200, {}, {"log": azure.log, "tokens": len(azure.tokens), "versions": azure.versions}]
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -423,7 +425,9 @@ def main():
             "vault": f"https://{VAULT_HOST}:{azure.port}", "login": f"https://{LOGIN_HOST}:{azure.port}",
             "plain": f"http://127.0.0.1:{azure.plain_port}", "ca": paths["ca"], "tenant": TENANT, "client": CLIENT,
             "secret": CLIENT_SECRET}), flush=True)
-        sys.stdin.read()
+        for line in sys.stdin:
+            with azure.lock:
+                print(json.dumps(azure.controlled(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

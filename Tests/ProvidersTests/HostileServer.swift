@@ -1,3 +1,4 @@
+import Foundation
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
@@ -9,7 +10,7 @@ final class HostileServer: Sendable {
     let sent: NIOLockedBytes
 
     /// - Parameter answers: what comes back to the first request, the second, and so on; the last one to all others. Nil:
-    ///   nothing, ever.
+    ///   nothing, ever. `{port}` is the server's own.
     init(_ answers: [String?]) async throws {
         let sent = NIOLockedBytes()
         self.sent = sent
@@ -59,6 +60,8 @@ private final class Answering: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let number = sent.add(String(buffer: unwrapInboundIn(data)))
         guard number >= 0, let answer = answers[min(number, answers.count - 1)] else { return }
-        context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: answer)), promise: nil)
+        let port = "\(context.channel.localAddress?.port ?? 0)"
+        let text = answer.replacingOccurrences(of: "{port}", with: port)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: text)), promise: nil)
     }
 }

@@ -43,12 +43,13 @@ package final class AzureKeyVault: Provider {
     /// - Parameter place: `DB_PASSWORD`, or with whom it belongs to: `nlp/Summarizer/DB_PASSWORD`.
     /// - Throws: `.malformed` if no name of a vault can say that.
     package func newReference(_ place: String) throws(ProviderFailure) -> ProviderReference {
-        guard let name = AzureName.encoded(place).map({ settings.prefix + $0 }), AzureName.isName(name),
+        guard !place.isEmpty, let name = AzureName.encoded(place).map({ settings.prefix + $0 }),
+            AzureName.isName(name),
             let reference = try? ProviderReference(name)
         else {
             throw ProviderFailure(
                 .malformed,
-                "\(printable(place)) is too long for a name in a Key Vault (\(AzureName.maximumCount)): give a reference"
+                "\(printable(place)) cannot be a name in a Key Vault, or is too long for one: give a reference"
             )
         }
         return reference
