@@ -87,6 +87,15 @@ private func failure(_ answer: String?) async throws -> ProviderFailure {
         #expect(try await failure(answer).kind == .malformed)
     }
 
+    @Test(arguments: [
+        bundle(#"{"enabled":false}"#), bundle(#"{"enabled":true,"exp":1}"#),
+        bundle(#"{"enabled":true,"nbf":4102444800}"#),
+        bundle(#"{"enabled":true,"exp":-9000000000000000000}"#),
+    ])
+    func `that gives what must not be used is denied`(_ answer: String) async throws {
+        #expect(try await failure(answer).kind == .denied)
+    }
+
     @Test func `that answers another version than was asked for is malformed`() async throws {
         let server = try await HostileServer([challenge, login, bundle()])
         let vault = try provider(server)
