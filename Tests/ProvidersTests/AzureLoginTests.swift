@@ -144,6 +144,7 @@ import Testing
         try double.put("db", "one")
     }
 
+    /// > Both are checked before a token is asked for — docs/PROVIDERS.md#azure-key-vault
     @Test(arguments: ["client_secret", "managed_identity"])
     func `that name what the vault is no part of, or another login, bring no token`(_ login: String)
         async throws

@@ -34,6 +34,7 @@ import Testing
         }
     }
 
+    /// > No two names become one, though case does not count in a vault — docs/PROVIDERS.md#azure-key-vault
     @Test func `of all short environment names are different, though case does not count`() {
         let letters = Array("aAlLnN0_").map(String.init)
         var names = [""]

@@ -80,6 +80,7 @@ import Testing
         #expect(try await vault.failure("never").kind == .absent)
     }
 
+    /// > Key Vault gives a value whatever `nbf` and `exp` say; they are kept here — docs/PROVIDERS.md#azure-key-vault
     @Test func `a secret that is disabled, not yet or no longer to be used is denied, also when pinned`()
         async throws
     {
@@ -181,6 +182,7 @@ import Testing
         #expect(try await vault.failure(writing: "x", to: "db-password", if: .absent).kind == .conflict)
     }
 
+    /// > at most 25,600 bytes and is UTF-8; it is always all of a secret, never a field — docs/PROVIDERS.md#azure-key-vault
     @Test func `takes text of 25 KB and no more, and whole values only`() async throws {
         let reference = try ProviderReference("long")
         let longest = String(repeating: "\n", count: 25_600)

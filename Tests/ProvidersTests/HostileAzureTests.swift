@@ -90,7 +90,7 @@ private func failure(_ answer: String?) async throws -> ProviderFailure {
     @Test(arguments: [
         bundle(#"{"enabled":false}"#), bundle(#"{"enabled":true,"exp":1}"#),
         bundle(#"{"enabled":true,"nbf":4102444800}"#),
-        bundle(#"{"enabled":true,"exp":-9000000000000000000}"#),
+        bundle(#"{"enabled":true,"exp":-900000000000000000}"#),
     ])
     func `that gives what must not be used is denied`(_ answer: String) async throws {
         #expect(try await failure(answer).kind == .denied)
