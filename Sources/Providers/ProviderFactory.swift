@@ -8,7 +8,8 @@ package enum ProviderFactory {
     ) throws(ProviderFailure) -> any Provider {
         switch kind {
         case .vault: try Vault(configuration)
-        case .azureKeyVault, .awsSecretsManager:
+        case .azureKeyVault: try AzureKeyVault(configuration)
+        case .awsSecretsManager:
             throw ProviderFailure(.malformed, "this program does not speak to \(kind.rawValue) providers")
         }
     }

@@ -3,7 +3,8 @@ extension ProviderKind {
     package var settings: [ProviderSetting] {
         switch self {
         case .vault: Self.vaultSettings
-        case .azureKeyVault, .awsSecretsManager: []
+        case .azureKeyVault: Self.azureSettings
+        case .awsSecretsManager: []
         }
     }
 
@@ -11,7 +12,9 @@ extension ProviderKind {
         ProviderSetting("vault_addr", "https://HOST:PORT", isRequired: true),
         ProviderSetting("vault_namespace", "the namespace, if there are any"),
         ProviderSetting("ca_certificate", "the CA of its certificate in PEM form, if it is no public one"),
-        ProviderSetting("login", "token (default), approle, kubernetes, jwt or cert"),
+        ProviderSetting(
+            "login", "token (default), approle, kubernetes, jwt or cert",
+            localValues: ["kubernetes", "jwt"]),
         ProviderSetting("auth_mount", "where the login is mounted; default: its name"),
         ProviderSetting("role", "the role, for kubernetes, jwt and cert"),
         ProviderSetting("vault_token", "the token, for token", isSecret: true),
@@ -27,5 +30,23 @@ extension ProviderKind {
         ProviderSetting("kv_version", "2 (default) or 1"),
         ProviderSetting(
             "vault_secret_path", "where new secrets are written: MOUNT or MOUNT/FOLDER; default: secret"),
+    ]
+
+    private static let azureSettings = [
+        ProviderSetting("vault_url", "https://NAME.vault.azure.net", isRequired: true),
+        ProviderSetting(
+            "login", "client_secret (default), workload_identity or managed_identity",
+            localValues: ["workload_identity", "managed_identity"]),
+        ProviderSetting("tenant_id", "the vault's tenant, for client_secret and workload_identity"),
+        ProviderSetting(
+            "client_id", "the application; for managed_identity the identity, where a machine has several"),
+        ProviderSetting("client_secret", "the application's secret, for client_secret", isSecret: true),
+        ProviderSetting(
+            "jwt_file", "a file with the token, read anew for each login, for workload_identity",
+            isLocal: true),
+        ProviderSetting(
+            "authority_host", "https://HOST where tokens are asked for, if it is none of Microsoft's"),
+        ProviderSetting("ca_certificate", "the CA of both in PEM form, if it is no public one"),
+        ProviderSetting("vault_secret_prefix", "what the names of new secrets begin with"),
     ]
 }

@@ -9,12 +9,15 @@ package struct ProviderSetting: Sendable {
     package let isSecret: Bool
     /// It names a file of the machine: only who may read that may set it.
     package let isLocal: Bool
+    /// With these values who the machine is counts, or a file of its: as above.
+    package let localValues: Set<String>
 
     package init(
         _ name: String, _ about: String, isRequired: Bool = false, isSecret: Bool = false,
-        isLocal: Bool = false
+        isLocal: Bool = false, localValues: Set<String> = []
     ) {
         self.isLocal = isLocal
+        self.localValues = localValues
         self.name = name
         self.about = about
         self.isRequired = isRequired

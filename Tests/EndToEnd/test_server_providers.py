@@ -66,8 +66,14 @@ def test_what_cannot_be_right_is_refused(admin, bao, provider):
 def test_no_file_of_the_machine_is_named_by_api(admin, bao, provider):
     """Else an administrator of the API could have the root key sent to an address of their choice."""
     settings = {"vault_addr": "https://elsewhere.example.org", "login": "jwt", "jwt_file": "/var/lib/secretfs/root.key"}
-    admin.ask("POST", ADMIN, new(bao, name="b", configuration=settings)).refused(400, 8001, "jwt_file", "command line")
-    admin.ask("POST", f"{ADMIN}/{provider['id']}", {"configuration": settings}).refused(400, 8001, "jwt_file")
+    admin.ask("POST", ADMIN, new(bao, name="b", configuration=settings)).refused(400, 8001, "command line")
+    admin.ask("POST", f"{ADMIN}/{provider['id']}", {"configuration": settings}).refused(400, 8001, "command line")
+    for login in ("kubernetes", "jwt"):
+        admin.ask("POST", f"{ADMIN}/{provider['id']}", {"configuration": {"login": login}}).refused(400, 8001, f"login {login}")
+    azure = {"vault_url": "https://a.vault.azure.net", "authority_host": "https://elsewhere.example.org", "tenant_id": "t", "client_id": "c"}
+    for login in ("workload_identity", "managed_identity"):
+        body = {"name": "b", "moduleName": "secretfs.azure-key-vault", "configuration": {**azure, "login": login}}
+        admin.ask("POST", ADMIN, body).refused(400, 8001, f"login {login}")
 
 
 def test_a_test_says_what_is_found_and_what_is_wrong(admin, bao, provider):

@@ -5,7 +5,6 @@ package import Secrets
 
 /// Azure Key Vault.
 package final class AzureKeyVault: Provider {
-    package static let settings = AzureSettings.all
     /// In bytes: 25 KB.
     static let maximumValue = 25 * 1024
 
@@ -38,11 +37,15 @@ package final class AzureKeyVault: Provider {
         await http.close()
     }
 
-    /// Where a new secret is written of which nobody has said where.
-    ///
-    /// - Parameter place: `DB_PASSWORD`, or with whom it belongs to: `nlp/Summarizer/DB_PASSWORD`.
+    package func place(
+        of name: EnvironmentName, in home: SecretHome
+    ) throws(ProviderFailure) -> ProviderReference {
+        try newReference("\(home)/\(name)")
+    }
+
+    /// - Parameter place: `nlp/Summarizer/DB_PASSWORD`.
     /// - Throws: `.malformed` if no name of a vault can say that.
-    package func newReference(_ place: String) throws(ProviderFailure) -> ProviderReference {
+    func newReference(_ place: String) throws(ProviderFailure) -> ProviderReference {
         guard !place.isEmpty, let name = AzureName.encoded(place).map({ settings.prefix + $0 }),
             AzureName.isName(name),
             let reference = try? ProviderReference(name)

@@ -3,22 +3,6 @@ import Secrets
 
 /// Which vault it is, and who we are there.
 struct AzureSettings: Sendable {
-    /// docs/PROVIDERS.md has the same table.
-    static let all = [
-        ProviderSetting("vault_url", "https://NAME.vault.azure.net", isRequired: true),
-        ProviderSetting("login", "client_secret (default), workload_identity or managed_identity"),
-        ProviderSetting("tenant_id", "the vault's tenant, for client_secret and workload_identity"),
-        ProviderSetting(
-            "client_id", "the application; for managed_identity the identity, where a machine has several"),
-        ProviderSetting("client_secret", "the application's secret, for client_secret", isSecret: true),
-        ProviderSetting(
-            "jwt_file", "a file with the token, read anew for each login, for workload_identity"),
-        ProviderSetting(
-            "authority_host", "https://HOST where tokens are asked for, if it is none of Microsoft's"),
-        ProviderSetting("ca_certificate", "the CA of both in PEM form, if it is no public one"),
-        ProviderSetting("vault_secret_prefix", "what the names of new secrets begin with"),
-    ]
-
     let url: ProviderURL
     let login: AzureLogin
     /// The only one that is allowed, where it is set.

@@ -139,6 +139,11 @@ struct ProviderCalls: Sendable {
                     "\(setting.name) is about this machine: it is set on its command line only")
             }
             update.set[name] = try configuration.value(name)
+            // The machine's own tokens would go to that address.
+            if let text = update.set.text(name), setting.localValues.contains(text) {
+                throw APIError.constraint(
+                    "\(name) \(text) is about this machine: it is set on its command line only")
+            }
         }
         return update
     }
