@@ -9,8 +9,7 @@ package enum ProviderFactory {
         switch kind {
         case .vault: try Vault(configuration)
         case .azureKeyVault: try AzureKeyVault(configuration)
-        case .awsSecretsManager:
-            throw ProviderFailure(.malformed, "this program does not speak to \(kind.rawValue) providers")
+        case .awsSecretsManager: try AWSSecretsManager(configuration)
         }
     }
 }

@@ -4,7 +4,7 @@ extension ProviderKind {
         switch self {
         case .vault: Self.vaultSettings
         case .azureKeyVault: Self.azureSettings
-        case .awsSecretsManager: []
+        case .awsSecretsManager: Self.awsSettings
         }
     }
 
@@ -47,6 +47,30 @@ extension ProviderKind {
         ProviderSetting(
             "authority_host", "https://HOST where tokens are asked for, if it is none of Microsoft's"),
         ProviderSetting("ca_certificate", "the CA of both in PEM form, if it is no public one"),
+        ProviderSetting("vault_secret_prefix", "what the names of new secrets begin with"),
+    ]
+
+    private static let awsSettings = [
+        ProviderSetting("region", "for example eu-central-1", isRequired: true),
+        ProviderSetting("endpoint", "https://HOST, if it is not AWS's own of that region"),
+        ProviderSetting(
+            "login", "keys (default), web_identity, container or instance",
+            localValues: ["web_identity", "container", "instance"]),
+        ProviderSetting("access_key_id", "for keys"),
+        ProviderSetting("secret_access_key", "for keys", isSecret: true),
+        ProviderSetting("session_token", "for keys that end", isSecret: true),
+        ProviderSetting("role_arn", "the role, for web_identity"),
+        ProviderSetting(
+            "jwt_file", "a file with the token, read anew for each login, for web_identity", isLocal: true),
+        ProviderSetting(
+            "sts_endpoint", "https://HOST, if it is not AWS's own of that region, for web_identity"),
+        ProviderSetting(
+            "container_credentials_uri", "what AWS_CONTAINER_CREDENTIALS_FULL_URI says, for container",
+            isLocal: true),
+        ProviderSetting(
+            "container_token_file", "what AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE says, for container",
+            isLocal: true),
+        ProviderSetting("ca_certificate", "the CA of its certificate in PEM form, if it is no public one"),
         ProviderSetting("vault_secret_prefix", "what the names of new secrets begin with"),
     ]
 }

@@ -74,6 +74,9 @@ def test_no_file_of_the_machine_is_named_by_api(admin, bao, provider):
     for login in ("workload_identity", "managed_identity"):
         body = {"name": "b", "moduleName": "secretfs.azure-key-vault", "configuration": {**azure, "login": login}}
         admin.ask("POST", ADMIN, body).refused(400, 8001, f"login {login}")
+    for login in ("instance", "container", "web_identity"):
+        body = {"name": "b", "moduleName": "secretfs.aws-secrets-manager", "configuration": {"region": "x", "endpoint": "https://elsewhere.example.org", "login": login}}
+        admin.ask("POST", ADMIN, body).refused(400, 8001, f"login {login}")
 
 
 def test_a_test_says_what_is_found_and_what_is_wrong(admin, bao, provider):

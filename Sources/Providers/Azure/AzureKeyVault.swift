@@ -5,12 +5,9 @@ package import Secrets
 
 /// Azure Key Vault.
 package final class AzureKeyVault: Provider {
-    /// In bytes: 25 KB.
-    static let maximumValue = 25 * 1024
-
-    private let settings: AzureSettings
+    let settings: AzureSettings
     private let http: ProviderHTTP
-    private let tokens: TokenKeeper
+    private let tokens: TokenKeeper<SecretValue>
 
     /// - Throws: `.malformed`, naming the setting.
     package convenience init(_ configuration: ProviderConfiguration) throws(ProviderFailure) {
@@ -27,7 +24,7 @@ package final class AzureKeyVault: Provider {
         settings = try AzureSettings(configuration)
         http = ProviderHTTP(settings.tls, seconds: requestSeconds, addresses: addresses)
         let session = AzureSession(settings, http, metadata: metadata)
-        tokens = TokenKeeper { await session.logIn() }
+        tokens = TokenKeeper<SecretValue> { await session.logIn() }
     }
 
     package var capabilities: ProviderCapabilities { .all }
@@ -35,27 +32,6 @@ package final class AzureKeyVault: Provider {
     package func close() async {
         await tokens.forget()
         await http.close()
-    }
-
-    package func place(
-        of name: EnvironmentName, in home: SecretHome
-    ) throws(ProviderFailure) -> ProviderReference {
-        try newReference("\(home)/\(name)")
-    }
-
-    /// - Parameter place: `nlp/Summarizer/DB_PASSWORD`.
-    /// - Throws: `.malformed` if no name of a vault can say that.
-    func newReference(_ place: String) throws(ProviderFailure) -> ProviderReference {
-        guard !place.isEmpty, let name = AzureName.encoded(place).map({ settings.prefix + $0 }),
-            AzureName.isName(name),
-            let reference = try? ProviderReference(name)
-        else {
-            throw ProviderFailure(
-                .malformed,
-                "\(printable(place)) cannot be a name in a Key Vault, or is too long for one: give a reference"
-            )
-        }
-        return reference
     }
 
     package func test(_ reference: ProviderReference?) async throws(ProviderFailure) -> [String] {
@@ -117,72 +93,14 @@ package final class AzureKeyVault: Provider {
     }
 
     /// A 404 of something else says nothing of the secret.
-    private static func isAbsence(_ answer: ProviderResponse) -> Bool {
+    static func isAbsence(_ answer: ProviderResponse) -> Bool {
         answer.status == 404 && AzureAnswer.code(of: answer) == "SecretNotFound"
-    }
-
-    // MARK: Writing
-
-    /// Key Vault has no conditions: what is there is read first. Who writes between that and ours is not noticed; then
-    /// both are kept as versions, and the later one is the newest.
-    package func write(
-        _ value: SecretValue, to reference: ProviderReference, if condition: ProviderCondition
-    ) async throws(ProviderFailure) -> ProviderVersion {
-        let name = try AzureName(reference)
-        try Self.refuseField(reference)
-        guard value.isUTF8 else {
-            throw ProviderFailure(
-                .malformed, "the value is no text (UTF-8), and Key Vault keeps nothing else")
-        }
-        guard value.count <= Self.maximumValue else {
-            throw ProviderFailure(
-                .malformed, "the value has more than the \(Self.maximumValue) bytes that Key Vault keeps")
-        }
-        guard try await isMet(condition, name) else {
-            throw ProviderFailure(.conflict, "\(name.text) is not what was expected: somebody changed it")
-        }
-        let answer = try await ask(
-            .PUT, "secrets/\(name.text)", JSONWriter.object(["value": .secret(value)]))
-        guard answer.status == 200 else { throw AzureAnswer.failure(answer, "writing \(name.text)") }
-        return try AzureSecret.version(in: answer, name)
-    }
-
-    private func isMet(
-        _ condition: ProviderCondition, _ name: AzureName
-    ) async throws(ProviderFailure) -> Bool {
-        if condition == .any { return true }
-        let answer = try await ask(.GET, "secrets/\(name.text)", nil)
-        switch answer.status {
-        case 200: return condition == .version(try AzureSecret.version(in: answer, name))
-        // It is there, and which version it is, is not told.
-        case 403 where AzureAnswer.code(of: answer) == "SecretDisabled": return false
-        default:
-            guard Self.isAbsence(answer) else { throw AzureAnswer.failure(answer, "reading \(name.text)") }
-            return condition == .absent
-        }
-    }
-
-    /// All versions of it, which the vault keeps for a time (soft delete).
-    package func delete(_ reference: ProviderReference) async throws(ProviderFailure) {
-        let name = try AzureName(reference)
-        try Self.refuseField(reference)
-        let answer = try await ask(.DELETE, "secrets/\(name.text)", nil)
-        guard answer.status == 200 || Self.isAbsence(answer) else {
-            throw AzureAnswer.failure(answer, "deleting \(name.text)")
-        }
-    }
-
-    private static func refuseField(_ reference: ProviderReference) throws(ProviderFailure) {
-        guard reference.field == nil else {
-            throw ProviderFailure(
-                .malformed, "a field is only read: what is written or deleted is all of \(reference.path)")
-        }
     }
 
     // MARK: Asking
 
     /// With a token; once more with a new one if that is refused: it may have been revoked.
-    private func ask(
+    func ask(
         _ method: HTTPMethod, _ path: String, _ body: ByteBuffer?
     ) async throws(ProviderFailure) -> ProviderResponse {
         let token = try await tokens.token()

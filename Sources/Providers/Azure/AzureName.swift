@@ -27,38 +27,43 @@ struct AzureName: Sendable {
 
     // MARK: Names of ours
 
-    /// Behind `--`.
+    /// Behind `--`. docs/PROVIDERS.md has the rules.
     private static let lower = UInt8(ascii: "l")
     private static let upper = UInt8(ascii: "u")
     private static let codes: [UInt8: UInt8] = [
         UInt8(ascii: "_"): UInt8(ascii: "n"), UInt8(ascii: "-"): UInt8(ascii: "m"),
         UInt8(ascii: "."): UInt8(ascii: "d"), UInt8(ascii: "/"): UInt8(ascii: "s"),
     ]
+    /// Between whose a secret is and its variable.
+    private static let boundary = "--v"
 
-    /// What `text` is called in a vault, so that two texts never have one name, though case does not count there and
-    /// there are no underscores. docs/PROVIDERS.md has the rules: `DB_PASSWORD` is `db-password`.
-    ///
-    /// - Returns: nil if `text` has other characters than letters, digits, `_`, `-`, `.` and `/`.
-    static func encoded(_ text: String) -> String? {
+    /// What a new secret is called, so that two never have one name, though case does not count in a vault and there are no
+    /// underscores: `DB_PASSWORD` of `nlp/summarizer` is `nlp--ssummarizer--vdb-password`.
+    static func encoded(_ name: EnvironmentName, in home: SecretHome) -> String {
+        encoded(home.description, isLower: true) + boundary + encoded(name.text, isLower: false)
+    }
+
+    /// - Parameter isLower: which letters the text probably begins with: they need no mark.
+    private static func encoded(_ text: String, isLower: Bool) -> String {
         let bytes = Array(text.utf8)
-        var result: [UInt8] = []
-        var isLower = false
+        var (isLower, result) = (isLower, [UInt8]())
         func escape(_ code: UInt8) { result += [UInt8(ascii: "-"), UInt8(ascii: "-"), code] }
         for (place, byte) in bytes.enumerated() {
             switch byte {
             case UInt8(ascii: "0")...UInt8(ascii: "9"): result.append(byte)
-            case _ where isLetterOrDigit(byte):
+            case UInt8(ascii: "_") where place + 1 < bytes.count && isPlain(bytes[place + 1], isLower):
+                result.append(UInt8(ascii: "-"))
+            default:
+                if let code = codes[byte] {
+                    escape(code)
+                    continue
+                }
                 let letter = byte | 0x20
                 if (byte == letter) != isLower {
                     isLower.toggle()
                     escape(isLower ? lower : upper)
                 }
                 result.append(letter)
-            case UInt8(ascii: "_") where place + 1 < bytes.count && isPlain(bytes[place + 1], isLower):
-                result.append(UInt8(ascii: "-"))
-            default:
-                guard let code = codes[byte] else { return nil }
-                escape(code)
             }
         }
         return String(decoding: result, as: UTF8.self)
@@ -71,11 +76,21 @@ struct AzureName: Sendable {
     }
 
     /// What `encoded` made `name` of, in whatever case it is written; nil if it is none of its.
-    static func decoded(_ name: String) -> String? {
+    static func decoded(_ name: String) -> (name: EnvironmentName, home: SecretHome)? {
         let folded = name.lowercased()
-        var rest = Array(folded.utf8)[...]
-        var result: [UInt8] = []
-        var isLower = false
+        let bytes = Array(folded.utf8)
+        // `-v` follows a hyphen in a boundary only.
+        guard let place = bytes.indices.first(where: { bytes[$0...].starts(with: boundary.utf8) }),
+            let ours = decoded(bytes[..<place], isLower: true),
+            let variable = decoded(bytes[(place + boundary.utf8.count)...], isLower: false),
+            let home = try? SecretHome(ours), let name = try? EnvironmentName(variable),
+            encoded(name, in: home) == folded
+        else { return nil }
+        return (name, home)
+    }
+
+    private static func decoded(_ bytes: ArraySlice<UInt8>, isLower: Bool) -> String? {
+        var (rest, isLower, result) = (bytes, isLower, [UInt8]())
         while let byte = rest.popFirst() {
             guard byte == UInt8(ascii: "-") else {
                 result.append(byte > UInt8(ascii: "9") && !isLower ? byte & ~0x20 : byte)
@@ -94,7 +109,6 @@ struct AzureName: Sendable {
                 result.append(meant)
             }
         }
-        let text = String(decoding: result, as: UTF8.self)
-        return encoded(text) == folded ? text : nil
+        return String(decoding: result, as: UTF8.self)
     }
 }

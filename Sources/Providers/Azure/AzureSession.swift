@@ -14,7 +14,7 @@ struct AzureSession: Sendable {
         (self.settings, self.http, self.metadata) = (settings, http, metadata)
     }
 
-    func logIn() async -> Result<TokenKeeper.Token, ProviderFailure> {
+    func logIn() async -> Result<TokenKeeper<SecretValue>.Token, ProviderFailure> {
         do throws(ProviderFailure) {
             // Each time: a vault can be moved to another tenant.
             let challenge = try await challenge()
@@ -83,7 +83,9 @@ struct AzureSession: Sendable {
         return request
     }
 
-    private static func token(_ answer: ProviderResponse) throws(ProviderFailure) -> TokenKeeper.Token {
+    private static func token(_ answer: ProviderResponse) throws(ProviderFailure)
+        -> TokenKeeper<SecretValue>.Token
+    {
         try AzureAnswer.reading(answer.host) {
             let body = try answer.json()
             guard let text = try body.value("access_token"), text.count > 0,
@@ -92,7 +94,7 @@ struct AzureSession: Sendable {
             else {
                 throw ProviderFailure(.malformed, "\(answer.host) answers a login without a token that holds")
             }
-            return TokenKeeper.Token(text, seconds: min(seconds, longest))
+            return TokenKeeper<SecretValue>.Token(text, seconds: min(seconds, longest))
         }
     }
 

@@ -34,6 +34,25 @@ struct ProviderURL: Hashable, Sendable {
     /// Where a machine in Azure asks who it is: plain HTTP, to an address that is never routed beyond the machine's own host.
     static let metadataService = ProviderURL(host: "169.254.169.254")
 
+    /// Where containers in ECS and EKS ask who they are, for example `http://169.254.170.23/v1/credentials`: plain HTTP to one
+    /// of the addresses that the official clients take, or HTTPS.
+    ///
+    /// - Throws: `.malformed`.
+    static func containerCredentials(_ text: String) throws(ProviderFailure) -> (ProviderURL, path: String) {
+        let setting = "container_credentials_uri"
+        let scheme = ["http://", "https://"].first { text.hasPrefix($0) } ?? ""
+        let host = String(text.dropFirst(scheme.count).prefix { $0 != "/" })
+        let path = String(text.dropFirst(scheme.count + host.count))
+        guard path.utf8.allSatisfy({ isUnreserved($0) || "/%?=&+:,@".utf8.contains($0) }),
+            path.utf8.count <= 1024
+        else { throw ProviderFailure(.malformed, "\(setting) has characters that no address has") }
+        let isFixed = scheme == "http://" && containerHosts.contains(host)
+        let url = isFixed ? ProviderURL(host: host) : try ProviderURL(scheme + host, setting: setting)
+        return (url, path.isEmpty ? "/" : path)
+    }
+
+    private static let containerHosts: Set<String> = ["169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"]
+
     private init(host: String) {
         self.host = host
         origin = "http://" + host

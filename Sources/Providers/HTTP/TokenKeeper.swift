@@ -1,15 +1,16 @@
 import Secrets
 
-/// A token that ends: got once for all who ask, anew a while before it ends, and replaced once it is refused.
-actor TokenKeeper {
+/// A token, or another credential, that ends: got once for all who ask, anew a while before it ends, and replaced once it is
+/// refused.
+actor TokenKeeper<Credential: AnyObject & Sendable> {
     struct Token: Sendable {
-        let text: SecretValue
+        let text: Credential
         let ends: ContinuousClock.Instant
         /// When another should be got.
         let renews: ContinuousClock.Instant
 
         /// - Parameter seconds: how long it holds from now on.
-        init(_ text: SecretValue, seconds: Int64) {
+        init(_ text: Credential, seconds: Int64) {
             let now = ContinuousClock.now
             self.init(
                 text, ends: now + .seconds(seconds),
@@ -17,13 +18,13 @@ actor TokenKeeper {
                 renews: now + .seconds(max(seconds - TokenKeeper.margin, seconds / 2)))
         }
 
-        init(_ text: SecretValue, ends: ContinuousClock.Instant, renews: ContinuousClock.Instant) {
+        init(_ text: Credential, ends: ContinuousClock.Instant, renews: ContinuousClock.Instant) {
             (self.text, self.ends, self.renews) = (text, ends, renews)
         }
     }
     /// In seconds, before its end.
-    static let margin: Int64 = 300
-    private static let pause = 10
+    static var margin: Int64 { 300 }
+    private static var pause: Int { 10 }
     private let logIn: @Sendable () async -> Result<Token, ProviderFailure>
     private var present: Token?
     private var isRunning = false
@@ -34,7 +35,7 @@ actor TokenKeeper {
     init(_ logIn: @escaping @Sendable () async -> Result<Token, ProviderFailure>) { self.logIn = logIn }
 
     /// - Parameter refused: a token that was not taken: this one is not answered again.
-    func token(after refused: SecretValue? = nil) async throws(ProviderFailure) -> SecretValue {
+    func token(after refused: Credential? = nil) async throws(ProviderFailure) -> Credential {
         if let refused, refused === present?.text { present = nil }
         let now = ContinuousClock.now
         if let present, now < present.ends, now < present.renews { return present.text }
@@ -79,5 +80,5 @@ actor TokenKeeper {
         for continuation in all.values { continuation.resume(returning: result) }
     }
 
-    private static let left = ProviderFailure(.down, "the login was not waited for")
+    private static var left: ProviderFailure { ProviderFailure(.down, "the login was not waited for") }
 }
