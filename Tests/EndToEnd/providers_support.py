@@ -1,6 +1,8 @@
 """A real OpenBao for tests of external providers, and servers that misbehave."""
 
 import contextlib
+import http.client
+import http.server
 import json
 import os
 import socket
@@ -74,11 +76,129 @@ class OpenBao:
         self.call("POST", "auth/token/revoke", {"token": token})
 
 
+class RaftBao(OpenBao):
+    """With raft storage: sealed when it starts, and what it had is there after a restart."""
+
+    key = None
+
+    def start(self):
+        storage = self.folder / "raft"
+        storage.mkdir(exist_ok=True)
+        config = self.folder / "bao.hcl"
+        config.write_text(f"""
+            storage "raft" {{ path = "{storage}" node_id = "one" }}
+            listener "tcp" {{ address = "127.0.0.1:{self.port}" tls_disable = true }}
+            api_addr = "{self.address}"
+            cluster_addr = "http://127.0.0.1:{self.port + 1 if self.port < 65535 else 1024}"
+            disable_mlock = true
+        """)
+        log = open(self.folder / "bao.log", "ab")
+        self.process = subprocess.Popen([BAO, "server", f"-config={config}"], env={"HOME": str(self.folder), "PATH": "/usr/bin:/bin"}, stdout=log, stderr=log)
+        self.wait(lambda: "initialized" in self.call("GET", "sys/seal-status"))
+        if not self.key:
+            made = self.call("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
+            self.key, self.token_of_root = made["keys"][0], made["root_token"]
+            self.unseal()
+            self.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+            self.wait(lambda: self.put("started", a="1") or True)
+
+    def wait(self, holds):
+        end = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(OSError):
+                if holds():
+                    return
+            assert time.monotonic() < end, "OpenBao does not get ready"
+            time.sleep(0.2)
+
+    def call(self, method, path, body=None, token=None):
+        return super().call(method, path, body, token or getattr(self, "token_of_root", ROOT))
+
+    def seal(self):
+        self.call("PUT", "sys/seal", {})
+
+    def unseal(self):
+        self.call("PUT", "sys/unseal", {"key": self.key})
+        self.wait(lambda: not self.call("GET", "sys/seal-status")["sealed"] and self.call("GET", "sys/leader").get("leader_address"))
+
+
+@pytest.fixture
+def raft(tmp_path):
+    server = RaftBao(tmp_path)
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def bao(tmp_path):
     server = OpenBao(tmp_path)
     yield server
     server.stop()
+
+
+class Counting:
+    """Passes everything on to an OpenBao, and keeps the paths that were asked for."""
+
+    def __init__(self, bao: OpenBao):
+        self.paths: list[str] = []
+        paths, target = self.paths, bao.port
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def pass_on(self):
+                paths.append(self.path)
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                there = http.client.HTTPConnection("127.0.0.1", target, timeout=10)
+                there.request(self.command, self.path, body, dict(self.headers))
+                answer = there.getresponse()
+                content = answer.read()
+                self.send_response(answer.status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+                there.close()
+
+            do_GET = do_POST = do_PUT = do_DELETE = pass_on
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Moto:
+    """A moto server for its scope."""
+
+    def __init__(self, folder: Path):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{port}"
+        log = open(folder / "moto.log", "ab")
+        self.process = subprocess.Popen([BAO.parent / "moto_server", "-H", "127.0.0.1", "-p", str(port)], env={"PATH": "/usr/bin:/bin"}, stdout=log, stderr=log)
+        end = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{self.address}/moto-api/", timeout=5).read()
+                return
+            assert time.monotonic() < end, "moto does not start"
+            time.sleep(0.2)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
 
 
 class Silent:

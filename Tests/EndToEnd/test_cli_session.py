@@ -98,7 +98,7 @@ def test_status_as_json_has_its_keys(store):
     assert (report["sealed"], report["algorithms"], report["secrets"]) == (False, 1, 1)
     store.mount()
     agent = store.json("status")["agent"]
-    assert keys(agent) == {"version", "pid", "mounts", "started", "sealed", "keysOutdated"}
+    assert keys(agent) == {"version", "pid", "mounts", "started", "sealed", "keysOutdated", "external"}
     assert agent["mounts"] == 1 and [agent["pid"]] == store.agents
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from conftest import PLANTED
-from providers_support import POLICY, ROOT, bao, silent  # noqa: F401 (fixtures)
+from providers_support import Counting, Moto, bao, raft, silent  # noqa: F401 (fixtures)
 from support import ALGORITHM, empty, entries, environ, generation, store, wait_for_generation, wait_until  # noqa: F401 (fixtures)
 
 FROM = "secret/data/nlp/db#password"
@@ -224,6 +224,26 @@ def test_mount_waits_for_the_values_or_is_not_there(store, bao):
     assert str(point) not in store.mounts and os.listdir(point) == []
 
 
+def test_run_starts_the_program_when_the_values_are_there_and_not_without_them(store, bao):
+    bao.put("nlp/db", password=PLANTED.decode())
+    connect(store, bao)
+    refer(store)
+    command = ("--", "sh", "-c", 'test "$DB_PASSWORD" = "$0" && echo it is', PLANTED.decode())
+    assert store.does("run", ALGORITHM, *command).output == "it is\n"
+    refer(store, "OTHER", "secret/data/other/denied#x")
+    begin = time.monotonic()
+    store.run("run", ALGORITHM, "--wait", "2s", *command).failed(75, "secret/data/other/denied#x", "denied")
+    assert 2 <= time.monotonic() - begin < 8
+
+
+def test_an_update_that_knows_another_version_writes_nothing(store, bao):
+    connect(store, bao, "--default", token=bao.token(WRITER))
+    store.create("TOKEN", b"first")
+    store.update("TOKEN", b"second", "--if-version", "1")
+    store.run("secret", "update", ALGORITHM, "TOKEN", "--if-version", "1", "--value-file", "-", input=b"third").failed(75, "version 2, not 1")
+    assert bao.call("GET", f"secret/data/{ALGORITHM}/TOKEN")["data"]["data"] == {"value": "second"}
+
+
 def test_nothing_of_a_value_or_a_credential_is_left_where_others_look(store, bao):
     """The agent's memory is looked through as in test_hygiene_memory; the log, the store and command lines here."""
     bao.put("nlp/db", password=PLANTED.decode())
@@ -251,6 +271,102 @@ def test_nothing_of_a_value_or_a_credential_is_left_where_others_look(store, bao
             content = open(f"/proc/{pid}/{name}", "rb").read()
             assert not any(text in content for text in wanted), (pid, name)
     assert open(f"/proc/{children[0]}/limits").read().split("Max core file size")[1].split()[0] == "0"
+
+
+def test_a_vault_that_is_sealed_and_restarted_is_down_meanwhile_and_nothing_else_happens(store, raft):
+    raft.put("nlp/db", password="first")
+    connect(store, raft)
+    refer(store)
+    mount = store.mount()
+    wait_until(mount, lambda: opens(mount / "DB_PASSWORD") == b"first")
+    raft.seal()
+    wait_for_trouble(store, lambda all: "down" in (all.get(FROM, {}).get("reason") or ""))
+    assert "sealed" in troubles(store)[FROM]["reason"] and opens(mount / "DB_PASSWORD") == b"first"
+    raft.unseal()
+    wait_for_trouble(store, lambda all: not all)
+    raft.stop()
+    wait_for_trouble(store, lambda all: all)
+    raft.start()
+    raft.unseal()
+    raft.put("nlp/db", password="after")
+    wait_until(mount, lambda: opens(mount / "DB_PASSWORD") == b"after")
+    assert troubles(store) == {}
+
+
+def test_a_quota_that_is_used_up_is_throttled_and_the_value_stays(store, bao):
+    bao.put("nlp/db", password="first")
+    connect(store, bao)
+    refer(store)
+    mount = store.mount()
+    wait_until(mount, lambda: opens(mount / "DB_PASSWORD") == b"first")
+    bao.call("POST", "sys/quotas/rate-limit/all", {"rate": 0.01, "interval": "1h", "path": "secret/"})
+    wait_for_trouble(store, lambda all: "throttled" in (all.get(FROM, {}).get("reason") or ""))
+    assert opens(mount / "DB_PASSWORD") == b"first"
+
+
+def test_a_lease_that_ends_is_a_new_login(store, bao):
+    """A token for ten seconds, by AppRole: it is got again and again, and no read fails."""
+    bao.put("nlp/db", password="first")
+    bao.call("POST", "sys/auth/approle", {"type": "approle"})
+    bao.token()
+    bao.call("POST", "auth/approle/role/reader", {"token_policies": "reader", "token_ttl": "6s", "token_max_ttl": "10s"})
+    role = bao.call("GET", "auth/approle/role/reader/role-id")["data"]["role_id"]
+    secret = bao.call("POST", "auth/approle/role/reader/secret-id", {})["data"]["secret_id"]
+    store.does(
+        "provider", "create", "vault", "--kind", "vault", "--set", f"vault_addr={bao.address}", "--set", "login=approle", "--set", f"role_id={role}",
+        "--secret", "secret_id", "--interval", "5s", input=secret.encode())
+    refer(store)
+    mount = store.mount()
+    wait_until(mount, lambda: opens(mount / "DB_PASSWORD") == b"first")
+    for number in range(4):
+        time.sleep(6)
+        assert troubles(store) == {}
+    bao.put("nlp/db", password="second")
+    wait_until(mount, lambda: opens(mount / "DB_PASSWORD") == b"second")
+
+
+# > Each value is asked for once, however many mounts show it — docs/PROVIDERS.md
+def test_many_secrets_cost_one_login_and_at_most_one_request_each_in_an_interval(store, bao):
+    count = 200
+    counting = Counting(bao)
+    bao.put("nlp/many", **{f"F{number}": str(number) for number in range(count)})
+    bao.call("POST", "sys/auth/approle", {"type": "approle"})
+    bao.token()
+    bao.call("POST", "auth/approle/role/reader", {"token_policies": "reader"})
+    role = bao.call("GET", "auth/approle/role/reader/role-id")["data"]["role_id"]
+    secret = bao.call("POST", "auth/approle/role/reader/secret-id", {})["data"]["secret_id"]
+    store.does(
+        "provider", "create", "vault", "--kind", "vault", "--set", f"vault_addr={counting.address}", "--set", "login=approle", "--set", f"role_id={role}",
+        "--secret", "secret_id", "--interval", "10s", input=secret.encode())
+    for number in range(count):
+        refer(store, f"S{number}", f"secret/data/nlp/many#F{number}")
+    mounts = [store.mount(name=f"mount{number}") for number in range(3)]
+    wait_until(mounts[0], lambda: all(opens(mounts[0] / f"S{number}") == str(number).encode() for number in range(count)), 60)
+    time.sleep(20)
+    logins = [path for path in counting.paths if path == "/v1/auth/approle/login"]
+    reads = [path for path in counting.paths if path.startswith("/v1/secret/")]
+    counting.close()
+    assert len(logins) == 1
+    # At the beginning, and twice at most in the twenty seconds since: an interval is nine seconds at the least.
+    assert count <= len(reads) <= 4 * count, len(reads)
+
+
+def test_a_secret_of_aws_is_read_and_written_by_the_same_commands(store, tmp_path):
+    boto3 = pytest.importorskip("boto3")
+    with Moto(tmp_path) as moto:
+        client = boto3.client("secretsmanager", region_name="eu-central-1", endpoint_url=moto.address, aws_access_key_id="AKIA", aws_secret_access_key="x")
+        client.create_secret(Name="nlp/db", SecretString=json.dumps({"password": PLANTED.decode()}))
+        store.does(
+            "provider", "create", "aws", "--kind", "aws-secrets-manager", "--set", "region=eu-central-1", "--set", f"endpoint={moto.address}",
+            "--set", "access_key_id=AKIA", "--secret", "secret_access_key", "--interval", "5s", input=b"secret-key")
+        refer(store, "DB_PASSWORD", "nlp/db#password", provider="aws")
+        mount = store.mount("--wait", "30s")
+        assert (mount / "DB_PASSWORD").read_bytes() == PLANTED
+        client.put_secret_value(SecretId="nlp/db", SecretString=json.dumps({"password": "second"}))
+        wait_until(mount, lambda: opens(mount / "DB_PASSWORD") == b"second")
+        store.create("TOKEN", b"written", "--provider", "aws")
+        wait_until(mount, lambda: opens(mount / "TOKEN") == b"written")
+        assert client.get_secret_value(SecretId=f"{ALGORITHM}/TOKEN")["SecretString"] == "written"
 
 
 # Writing

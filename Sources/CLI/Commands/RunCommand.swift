@@ -34,6 +34,11 @@ struct RunCommand: ParsableCommand {
     @Flag(help: "Start from an empty environment.") var clear = false
     @Option(help: "With --clear: keep these inherited variables (A,B).") var keep: [String] = []
     @Flag(help: "An inherited variable wins over a secret of its name.") var keepInherited = false
+    @Option(
+        help: ArgumentHelp(
+            "How long the values of providers are waited for before the program starts (10s; 0s: not at all).",
+            valueName: "time"))
+    var wait = "10s"
     @Argument(parsing: .postTerminator, help: "The program and its arguments, after --.") var program:
         [String]
 
@@ -46,6 +51,7 @@ struct RunCommand: ParsableCommand {
     func run() throws {
         let name = try AlgorithmName(algorithm)
         let attributes = try owner.parsed()
+        let seconds = try ProviderOptions.seconds(wait, "--wait", 0...86_400)
         let shim = try ProgramPath.shim()
         var serving = Serving(options: state)
         let hasStartedAgent = try serving.prepare(owner)
@@ -55,6 +61,10 @@ struct RunCommand: ParsableCommand {
         let directory = try mountFolder(isOfOther: serving.isOfOther)
         try enterPrivateNamespace()
         try serving.mount(name, at: directory, attributes, isPrivate: true)
+        // Another user's agent tells nobody what is missing: then the shim finds it out.
+        if seconds > 0, !serving.isOfOther {
+            try ExternalWait.wait(for: name, seconds, AgentClient(state: try state.directory))
+        }
         unsafe setenv("SECRETFS_DIRECTORY", directory, 1)
         try become(shim, [shim] + shimOptions(name) + [directory, "--"] + program)
     }

@@ -17,7 +17,7 @@ enum ExternalWait {
                     "\(name) has no value from \(first.provider) \(first.reference)\(more) after \(seconds) seconds: "
                         + printable(first.reason ?? "no answer yet", atMost: 400),
                     hint:
-                        "secretfs provider test \(first.provider) '\(first.reference)'; without --wait it is mounted all the same"
+                        "secretfs provider test \(first.provider) '\(first.reference)'; or do not wait: --wait 0s with run, mount without --wait"
                 )
             }
             usleep(50_000)

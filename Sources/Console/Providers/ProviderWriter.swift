@@ -38,6 +38,12 @@ package struct ProviderWriter {
         guard let origin = secret.origin, origin.isWritten, let value = update.value else {
             return try store.updateSecret(secret.name, of: home, update, by: actor)
         }
+        // The provider does not know of our versions: as far as can be told before it is asked.
+        if let id = update.ifSecret, id != secret.id { throw StoreError.secretMissing(secret.name, home) }
+        if let expected = update.ifVersion, expected != secret.current.version {
+            throw StoreError.versionMoved(
+                secret.name, home, expected: expected, found: secret.current.version)
+        }
         try store.check(value, secret.name, update.delivery ?? secret.delivery)
         let desk = try ProviderDesk(origin.provider, of: store)
         try record(secret.name, home, "update at \(origin.description)", actor)
