@@ -8,6 +8,7 @@ import time
 import pytest
 from conftest import PLANTED
 from providers_support import Counting, Moto, bao, raft, silent  # noqa: F401 (fixtures)
+from test_hygiene_memory import places
 from support import ALGORITHM, empty, entries, environ, generation, store, wait_for_generation, wait_until  # noqa: F401 (fixtures)
 
 FROM = "secret/data/nlp/db#password"
@@ -427,6 +428,23 @@ def test_the_admin_mount_writes_there_too(store, bao):
     assert store.names() == ["TOKEN"]
 
 
+def asking(store):
+    return subprocess.run(["pgrep", "-P", str(store.agent)], capture_output=True, text=True).stdout.split()
+
+
+def test_the_program_that_asks_ends_with_the_last_mount_that_needs_it(store, bao, mounted):
+    store.does("algorithm", "create", "nlp/Other")
+    other = store.mount(name="other", of="nlp/Other")
+    assert len(asking(store)) == 1
+    store.does("unmount", mounted)
+    deadline = time.monotonic() + 10
+    while asking(store):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    again = store.mount("--wait", "30s")
+    assert (again / "DB_PASSWORD").read_bytes() == PLANTED and os.listdir(other) == [".environ", ".generation"]
+
+
 # Commands
 
 
@@ -480,3 +498,24 @@ def test_a_provider_in_use_is_not_deleted_and_its_secrets_take_no_value(store, b
     actions = [json.loads(line)["action"] for line in store.does("audit", "--json").output.splitlines()]
     for action in ("provider.create", "provider.default", "provider.delete"):
         assert action in actions
+
+
+# > What was given is kept sealed in memory — docs/PROVIDERS.md
+def test_what_a_provider_gave_is_in_no_memory_but_sealed(store, bao):
+    """In the agent's, and in that of the program that speaks to the provider, a moment after it was given."""
+    value = "".join(f"{byte:02x}" for byte in os.urandom(2000))
+    bao.put("nlp/db", password=value)
+    connect(store, bao)
+    refer(store)
+    mount = store.mount("--wait", "30s")
+    assert (mount / "DB_PASSWORD").read_bytes() == value.encode()
+    agent = store.agent
+    asking = int(subprocess.run(["pgrep", "-P", str(agent)], capture_output=True, text=True).stdout)
+    with open(mount / "DB_PASSWORD", "rb", buffering=0) as file:
+        assert file.read() == value.encode()
+        assert places(agent, value.encode()), "the search finds nothing"
+    for pid in (agent, asking):
+        deadline = time.monotonic() + 20
+        while found := places(pid, value.encode()):
+            assert time.monotonic() < deadline, (pid == agent, [hex(place) for place in found])
+            time.sleep(0.5)

@@ -21,17 +21,17 @@ extension ExternalValues {
         guard !store.isSealed else { return }
         do {
             let providers = try store.providers()
-            let (changed, affected) = state.withLock { state in
+            let (changed, affected, process, removed) = state.withLock { state in
                 let changed = providers.filter { provider in
                     state.known[provider.name].map { $0.modified != provider.modified } ?? false
                 }
                 let affected = state.table.setProviders(providers, changed: Set(changed.map(\.name)), at: now)
                 if !affected.isEmpty { state.changes += 1 }
-                for name in state.known.keys where !providers.contains(where: { $0.name == name }) {
-                    state.known[name] = nil
-                }
-                return (changed, affected)
+                let removed = state.known.filter { known in !providers.contains { $0.name == known.key } }
+                for name in removed.keys { state.known[name] = nil }
+                return (changed, affected, state.process, removed.values.map(\.number))
             }
+            for number in removed { process?.send(.forget(number)) }
             changed.forEach { configure($0.name) }
             tell(affected)
         } catch {

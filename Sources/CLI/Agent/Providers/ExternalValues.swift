@@ -122,10 +122,15 @@ final class ExternalValues: Sendable {
     }
 
     func release(_ name: AlgorithmName) {
-        state.withLock { state in
-            guard state.followed.remove(name) != nil else { return }
+        let unneeded = state.withLock { state -> ProviderProcess? in
+            guard state.followed.remove(name) != nil else { return nil }
             state.table.unfollow(name)
+            guard state.followed.isEmpty else { return nil }
+            defer { (state.process, state.known) = (nil, [:]) }
+            return state.process
         }
+        // It has credentials: not longer than somebody needs them.
+        unneeded?.end()
     }
 
     /// What has no value now, or none that is confirmed.
