@@ -149,3 +149,61 @@ def test_who_may_refer_is_who_has_set_the_provider_up(admin, server, bao, provid
     admin.ask("POST", admin.secrets(), {**body, "secret_key": "B", "secret_value": "x"}).refused(400, 8001, "reference")
     mount = store.mount()
     wait_until(mount, lambda: opens(mount / "DB") == b"of others")
+
+
+# Pages
+
+
+@pytest.fixture
+def boss(server):
+    return Visitor(server, "boss", "admin")
+
+
+def test_a_provider_is_made_tested_changed_and_removed_on_the_pages(boss, bao, store):
+    token = bao.token(WRITER)
+    assert "/new-provider/vault" in boss.get("/providers").body.decode()
+    fields = {"name": "vault", "description": "ours", "vault_addr": bao.address, "vault_token": token, "interval": "5"}
+    assert boss.send("/new-provider/vault", fields).status == 303
+    shown = store.json("provider", "show", "vault")
+    assert shown["settings"] == ["vault_addr", "vault_token"] and shown["interval"] == 5 and not shown["default"]
+    page = boss.get("/providers").body.decode()
+    assert "vault is made" in page and "secretfs.vault" in page
+    form = {"form_token": re.search(r'name="form_token" value="([^"]+)"', page)[1]}
+    assert boss.post("/providers/vault/test", form).status == 303
+    assert "logged in to" in boss.get("/providers").body.decode()
+    update = boss.get("/providers/vault/update").body.decode()
+    assert token not in update and "It is set: leave it empty to keep it" in update
+    assert boss.send("/providers/vault/update", {"description": "changed"}).status == 303
+    shown = store.json("provider", "show", "vault")
+    assert shown["description"] == "changed" and shown["settings"] == ["vault_addr", "vault_token"]
+    assert boss.post("/providers/vault/default", form).status == 303
+    assert store.json("provider", "show", "vault")["default"]
+    boss.send("/providers/vault/remove")
+    assert "make another one the default first" in boss.get("/providers").body.decode()
+    assert boss.post("/providers/internal/default", form).status == 303
+    assert boss.send("/providers/vault/remove").status == 303
+    assert "vault is removed" in boss.get("/providers").body.decode() and store.json("provider", "list") == []
+
+
+def test_what_is_wrong_with_a_provider_is_said_at_its_field_and_a_credential_is_not_shown_again(boss, bao, store):
+    good = {"name": "vault", "vault_addr": bao.address, "vault_token": PLANTED.decode()}
+    for change, words in [
+        ({"name": "A b"}, "name: "), ({"vault_addr": ""}, "vault_addr: It is needed"), ({"interval": "1"}, "5 to 86400"),
+        ({"maximum_age": "x"}, "60 to 2592000"), ({"login": "kubernetes"}, "about the server"),
+    ]:
+        answer = boss.send("/new-provider/vault", {**good, **change})
+        assert answer.status == 422 and words in answer.body.decode(), (change, answer)
+    assert boss.send("/new-provider/vault", {**good, "jwt_file": "/etc/shadow"}).status == 400
+    assert boss.get("/new-provider/other").status == 404 and boss.get("/providers/none/update").status == 404
+    assert store.json("provider", "list") == []
+    assert boss.send("/new-provider/vault", good).status == 303
+    assert "There is a provider of this name already" in boss.send("/new-provider/vault", good).body.decode()
+
+
+def test_a_viewer_sees_providers_and_no_buttons(server, boss, bao):
+    boss.send("/new-provider/vault", {"name": "vault", "vault_addr": bao.address, "vault_token": "t"})
+    viewer = Visitor(server, "viewer", "viewer")
+    page = viewer.get("/providers").body.decode()
+    assert "secretfs.vault" in page and "/new-provider" not in page and "/update" not in page and "<button" not in page.split("<table")[1]
+    for path in ("/new-provider/vault", "/providers/vault/update", "/providers/vault/remove"):
+        assert viewer.get(path).status == 403

@@ -31,7 +31,7 @@ struct Site: Sendable {
             PageRoute(.get, "/assets/\(asset.name)", .anybody) { call in asset.answer(call) }
         }
         let signIn = SignInPages(site: self)
-        return assets + settingsRoutes + storeRoutes + [
+        return assets + settingsRoutes + storeRoutes + providerRoutes + [
             PageRoute(.get, "/sign-in", .anybody, signIn.show),
             PageRoute(.post, "/sign-in", .anybody, signIn.send),
             PageRoute(.post, "/sign-out", .signedIn, signIn.end),
@@ -62,8 +62,19 @@ struct Site: Sendable {
     private var storeRoutes: [PageRoute] {
         let pages = StorePages(site: self)
         return [
-            stored(.get, "/providers", pages.providers), stored(.get, "/help", pages.help),
-            stored(.get, "/audit", AuditPage(site: self).show),
+            stored(.get, "/help", pages.help), stored(.get, "/audit", AuditPage(site: self).show),
+        ]
+    }
+
+    private var providerRoutes: [PageRoute] {
+        let pages = ProviderPages(site: self)
+        let (new, one) = ("/new-provider/{kind}", "\(ProviderPages.path)/{provider}")
+        return [
+            stored(.get, ProviderPages.path, pages.list),
+            stored(.get, new, pages.showNew), stored(.post, new, pages.create),
+            stored(.get, "\(one)/update", pages.showUpdate), stored(.post, "\(one)/update", pages.update),
+            stored(.get, "\(one)/remove", pages.askRemoval), stored(.post, "\(one)/remove", pages.remove),
+            stored(.post, "\(one)/test", pages.test), stored(.post, "\(one)/default", pages.makeDefault),
         ]
     }
 

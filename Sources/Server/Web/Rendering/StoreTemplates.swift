@@ -1,18 +1,5 @@
 extension Templates {
-    static let store = [("providers", providers), ("audit", audit), ("help", help)]
-
-    private static let providers = """
-        {{>top}}
-        <div class="head"><div><h1>Secret Store</h1><p>Where values are kept. Other providers, such as HashiCorp Vault, are added on the command line (<code>secretfs provider create</code>) and by API.</p></div></div>
-        <section class="card" aria-label="Secret providers"><table role="table">
-        <caption class="hidden">Secret providers</caption>
-        <thead role="rowgroup"><tr role="row"><th role="columnheader" scope="col">Provider</th><th role="columnheader" scope="col">Module</th><th role="columnheader" scope="col">Made</th></tr></thead>
-        <tbody role="rowgroup">{{#rows}}<tr role="row"><th role="rowheader" scope="row">{{name}}{{#isDefault}} <span class="mark accent">Default</span>{{/isDefault}}<p>{{about}}</p></th>
-        <td role="cell" data-label="Module"><code>{{module}}</code></td>
-        <td role="cell" data-label="Made">{{#made}}{{>time}}{{/made}}</td></tr>{{/rows}}</tbody></table>
-        <div class="foot"><span>1-{{count}} of {{count}}</span></div></section>
-        {{>bottom}}
-        """
+    static let store = [("audit", audit), ("help", help)]
 
     private static let audit = """
         {{>top}}

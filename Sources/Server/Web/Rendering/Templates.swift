@@ -1,7 +1,8 @@
 /// The pages, as Mustache has them. Attributes are always in double quotes, and no tag is of the kind that does not
 /// escape (`{{{` and `{{&`): a test looks.
 enum Templates {
-    static let all: [(name: String, text: String)] = frame + access + algorithms + settings + forms + store
+    static let all: [(name: String, text: String)] =
+        frame + access + algorithms + settings + forms + store + providerPages
 
     private static let frame = [
         ("top", top), ("bottom", bottom), ("paging", paging), ("time", time), ("error", error),
