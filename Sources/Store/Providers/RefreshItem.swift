@@ -98,4 +98,10 @@ struct RefreshItem<Value: Sendable>: Sendable {
         case .absent, .denied, .malformed, .conflict: interval
         }
     }
+
+    var trouble: ProviderTrouble {
+        ProviderTrouble(
+            origin: origin, algorithms: users.keys.sorted(), failure: failure, hasValue: kept != nil,
+            isAbsent: isAbsent)
+    }
 }

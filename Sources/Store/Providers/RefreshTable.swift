@@ -18,6 +18,8 @@ package struct RefreshTable<Value: Sendable>: Sendable {
     private var items: [SecretOrigin: RefreshItem<Value>] = [:]
     private var providers: [ProviderName: Limits] = [:]
     private var lastQuestion: UInt64 = 0
+    /// What they are about; some may be given up already.
+    private var asked: [UInt64: SecretOrigin] = [:]
     private var lastNumber: UInt32 = 0
     private let jitter: @Sendable () -> Double
 
@@ -106,6 +108,7 @@ package struct RefreshTable<Value: Sendable>: Sendable {
             counts[place.provider, default: 0] += 1
             lastQuestion += 1
             items[place]?.asked = (lastQuestion, now + Self.patience)
+            asked[lastQuestion] = place
             questions.append(
                 ProviderQuestion(
                     id: lastQuestion, provider: place.provider, reference: place.reference,
@@ -122,8 +125,9 @@ package struct RefreshTable<Value: Sendable>: Sendable {
         _ answer: ProviderAnswer<Value>, to question: UInt64, at now: UInt64, time: Timestamp
     ) -> Set<AlgorithmName> {
         // Late, or of what nobody wants any more.
-        guard let item = items.values.first(where: { $0.asked?.question == question }) else { return [] }
-        let place = item.origin
+        guard let place = asked.removeValue(forKey: question), let item = items[place],
+            item.asked?.question == question
+        else { return [] }
         items[place]?.asked = nil
         switch answer {
         case .failure(let failure): return note(failure, place, at: now)
@@ -150,7 +154,7 @@ package struct RefreshTable<Value: Sendable>: Sendable {
 
     /// What a question that is not answered yet is about.
     package func origin(ofQuestion question: UInt64) -> SecretOrigin? {
-        items.values.first { $0.asked?.question == question }?.origin
+        asked[question]
     }
 
     /// The provider says that what is known is the newest.
@@ -184,6 +188,7 @@ package struct RefreshTable<Value: Sendable>: Sendable {
         for (place, item) in items {
             if let asked = item.asked, asked.deadline <= now {
                 items[place]?.asked = nil
+                self.asked[asked.question] = nil
                 given.append(asked.question)
                 affected.formUnion(
                     note(ProviderFailure(.down, "\(place.provider) does not answer in time"), place, at: now))
@@ -199,6 +204,7 @@ package struct RefreshTable<Value: Sendable>: Sendable {
 
     /// Nobody answers what was asked: whoever asked for us has ended.
     package mutating func lose(_ reason: String, at now: UInt64) {
+        asked = [:]
         for (place, item) in items where item.asked != nil {
             items[place]?.asked = nil
             note(ProviderFailure(.down, reason), place, at: now)
@@ -207,6 +213,7 @@ package struct RefreshTable<Value: Sendable>: Sendable {
 
     /// Forgets every value, and asks for all again.
     package mutating func forgetValues(at now: UInt64) {
+        asked = [:]
         for place in items.keys {
             items[place]?.kept = nil
             items[place]?.asked = nil
@@ -239,12 +246,13 @@ package struct RefreshTable<Value: Sendable>: Sendable {
 
     /// Those that have no value, or are not confirmed: who wants them, and why.
     package var troubles: [ProviderTrouble] {
-        items.values.compactMap { item in
-            guard item.kept == nil || item.failure != nil else { return nil }
-            return ProviderTrouble(
-                origin: item.origin, algorithms: item.users.keys.sorted(), failure: item.failure,
-                hasValue: item.kept != nil, isAbsent: item.isAbsent)
-        }.sorted { $0.origin.description < $1.origin.description }
+        items.values.filter { $0.kept == nil || $0.failure != nil }.map(\.trouble)
+            .sorted { $0.origin.description < $1.origin.description }
+    }
+
+    /// What `name` shows that has never had a value, or has none any more. In no order: it is asked for again and again.
+    package func awaited(by name: AlgorithmName) -> [ProviderTrouble] {
+        items.values.filter { $0.kept == nil && !$0.isAbsent && $0.users[name] != nil }.map(\.trouble)
     }
 }
 

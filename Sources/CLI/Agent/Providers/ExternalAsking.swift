@@ -140,7 +140,7 @@ extension ExternalValues {
             note(trouble.description, "\(failure.kind): \(failure.message)")
         }
         tell(affected)
-        queue.async { [weak self] in self?.look() }
+        wake()
     }
 
     func note(_ origin: String, _ reason: String) {

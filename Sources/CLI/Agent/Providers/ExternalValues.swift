@@ -21,6 +21,11 @@ final class ExternalValues: Sendable {
         var lastNumber: UInt32 = 0
         var armed: UInt64?
         var isStopped = true
+        /// Whose mounts are to show something else; and what is on its way to a queue, so that many answers at once are one
+        /// look at the clock and one reading of a view.
+        var unshown: Set<AlgorithmName> = []
+        var willShow = false
+        var willLook = false
     }
     let state = Mutex(State())
     let store: SecretStore
@@ -28,6 +33,8 @@ final class ExternalValues: Sendable {
     let seldom = Seldom()
     /// Asks, and looks at the clock.
     let queue = DispatchQueue(label: "providers")
+    /// Tells what to look at anew: a view of many secrets takes a while to read.
+    private let showing = DispatchQueue(label: "shown")
     private let onChange = Mutex<(@Sendable (AffectedMounts) -> Void)?>(nil)
     /// In nanoseconds: it looks this often anyway while there is something to look at, for ends that the wall clock has.
     private static let longestWait: UInt64 = 10_000_000_000
@@ -71,7 +78,20 @@ final class ExternalValues: Sendable {
 
     func tell(_ names: Set<AlgorithmName>) {
         guard !names.isEmpty else { return }
-        onChange.withLock { $0 }?(.some(Set(names.map { .algorithm($0) })))
+        let isFirst = state.withLock { state in
+            state.unshown.formUnion(names)
+            defer { state.willShow = true }
+            return !state.willShow
+        }
+        guard isFirst else { return }
+        showing.async { [weak self] in
+            guard let self else { return }
+            let names = state.withLock { state in
+                defer { (state.unshown, state.willShow) = ([], false) }
+                return state.unshown
+            }
+            onChange.withLock { $0 }?(.some(Set(names.map { .algorithm($0) })))
+        }
     }
 
     // MARK: For views
@@ -138,12 +158,22 @@ final class ExternalValues: Sendable {
 
     /// What `name` shows that has never had a value, or has none any more.
     func awaited(by name: AlgorithmName) -> [ProviderTrouble] {
-        troubles.filter { !$0.hasValue && !$0.isAbsent && $0.algorithms.contains(name) }
+        state.withLock { $0.table.awaited(by: name) }
     }
 
     // MARK: The clock
 
-    private func wake() { queue.async { [weak self] in self?.look() } }
+    func wake() {
+        let isFirst = state.withLock { state in
+            defer { state.willLook = true }
+            return !state.willLook
+        }
+        guard isFirst else { return }
+        queue.async { [weak self] in
+            self?.state.withLock { $0.willLook = false }
+            self?.look()
+        }
+    }
 
     /// Gives up what is over, asks what is due, and looks again when there is more to do.
     func look() {
