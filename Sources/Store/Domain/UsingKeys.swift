@@ -8,14 +8,22 @@ extension SecretStore {
     func opening<T>(
         _ key: RecordKey, _ body: (RecordSealer) throws(SealError) -> T
     ) throws(StoreError) -> T {
+        let keys = try keyholder.current
         do throws(SealError) {
-            return try body(try sealer())
+            return try body(try keys.sealer)
         } catch .unknownKey(let id) {
-            guard try renewKeys() else { throw .unknownKey(record: key.text, id) }
+            guard try hasOther(than: keys) else { throw .unknownKey(record: key.text, id) }
         } catch {
             throw failure(error, key)
         }
         do throws(SealError) { return try body(try sealer()) } catch { throw failure(error, key) }
+    }
+
+    /// Whether there are other keys now than `keys`, with which a record did not open. Another thread may have been faster to
+    /// take them.
+    func hasOther(than keys: OpenKeys) throws(StoreError) -> Bool {
+        try renewKeys()
+        return try keyholder.current !== keys
     }
 
     func sealing<T>(_ body: (RecordSealer) throws(SealError) -> T) throws(StoreError) -> T {

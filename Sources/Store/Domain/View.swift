@@ -17,8 +17,13 @@ extension SecretStore {
         // Between the reads an update may delete a version that the first one named. Then all is read again; a
         // value's record never changes once it is there, so what is found belongs together.
         try retrying("view of \(name)") { () throws(StoreError) in
+            let begun = try keyholder.current
             let (algorithm, visibility, revision) = try visibility(of: name)
             let first = visibility.first(for: name)
+            // A record of a key that was destroyed since it was read, by a rotation meanwhile, is no damage.
+            if first.contains(where: { $0.found == nil }), (try? hasOther(than: begun)) == true {
+                throw .storage(.conflict(Keys.keyring))
+            }
             let timed = first.compactMap(\.found)
             let shown = first.filter { $0.found?.value.validity.state(at: moment) == .visible }
                 .compactMap { item in item.found.map { (home: item.home, found: $0) } }
@@ -26,7 +31,7 @@ extension SecretStore {
             let keys = try keyholder.current
             let isOpenable = (shown.map(\.found.record) + values.values).allSatisfy { keys.has(keyOf: $0) }
             // A record of a key that was made after we looked; what is damaged stays an error of its own file.
-            if !isOpenable, try renewKeys() { throw .storage(.conflict(Keys.keyring)) }
+            if !isOpenable, try hasOther(than: keys) { throw .storage(.conflict(Keys.keyring)) }
             let former = before?.records ?? [:]
             let entries =
                 shown.map { home, found in
