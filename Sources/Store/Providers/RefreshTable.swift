@@ -93,26 +93,33 @@ package struct RefreshTable<Value: Sendable>: Sendable {
 
     /// What is to be asked now. Each is answered by `take`, or given up by `age`.
     package mutating func questions(at now: UInt64) -> [ProviderQuestion] {
-        var counts: [ProviderName: Int] = [:]
-        for item in items.values where item.asked != nil { counts[item.origin.provider, default: 0] += 1 }
+        asked = asked.filter { id, place in items[place]?.asked?.question == id }
+        var room: [ProviderName: Int] = [:]
+        for place in asked.values { room[place.provider, default: Self.maximumQuestions] -= 1 }
+        var due: [(due: UInt64, place: SecretOrigin)] = []
+        for (place, item) in items where item.due <= now && item.asked == nil {
+            // Most of many have to wait for others: they are not looked at further.
+            guard room[place.provider] != 0 else { continue }
+            due.append((item.due, place))
+        }
+        due.sort { $0.due < $1.due }
         var questions: [ProviderQuestion] = []
-        for item in items.values.filter({ $0.asked == nil && $0.due <= now }).sorted(by: { $0.due < $1.due })
-        {
-            let place = item.origin
+        for (_, place) in due {
             guard providers[place.provider] != nil else {
                 note(
                     ProviderFailure(.malformed, "there is no provider \(place.provider)"), place, at: now)
                 continue
             }
-            guard counts[place.provider, default: 0] < Self.maximumQuestions else { continue }
-            counts[place.provider, default: 0] += 1
+            let left = room[place.provider] ?? Self.maximumQuestions
+            guard left > 0 else { continue }
+            room[place.provider] = left - 1
             lastQuestion += 1
             items[place]?.asked = (lastQuestion, now + Self.patience)
             asked[lastQuestion] = place
             questions.append(
                 ProviderQuestion(
                     id: lastQuestion, provider: place.provider, reference: place.reference,
-                    version: place.version, known: item.kept?.version))
+                    version: place.version, known: items[place]?.kept?.version))
         }
         return questions
     }
@@ -223,11 +230,19 @@ package struct RefreshTable<Value: Sendable>: Sendable {
 
     // MARK: Times
 
-    /// When there is something to ask or to give up; nil: never. An `expires` is the wall clock's and not in it.
-    package var wake: UInt64? {
-        items.values.flatMap { item in
-            [item.asked?.deadline ?? item.due] + (item.kept == nil ? [] : [oldest(item)])
-        }.min()
+    /// When there is something to ask or to give up after `now`, of which `questions` were asked; nil: never. What waits for
+    /// an answer to others is not in it, and an `expires` is the wall clock's.
+    package func wake(after now: UInt64) -> UInt64? {
+        let soon = now + Self.second / 10
+        var next: UInt64?
+        for item in items.values {
+            var moments: (UInt64?, UInt64?)
+            moments.0 = item.asked.map { max($0.deadline, soon) } ?? (item.due > now ? item.due : nil)
+            moments.1 = item.kept == nil ? nil : max(oldest(item), soon)
+            if let moment = moments.0 { next = min(next ?? moment, moment) }
+            if let moment = moments.1 { next = min(next ?? moment, moment) }
+        }
+        return next
     }
 
     private func oldest(_ item: RefreshItem<Value>) -> UInt64 {

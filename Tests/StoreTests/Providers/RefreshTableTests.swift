@@ -225,6 +225,8 @@ import Testing
         let questions = ask()
         #expect(questions.count { $0.provider.text == "slow" } == 16)
         #expect(questions.contains { $0.reference == first.reference })
+        // Those that wait for others wake nobody, again and again.
+        #expect(try #require(table.wake(after: now)) >= now + 30 * Self.seconds)
         pass(30)
         let given = table.age(at: now, time: time).given
         #expect(Set(given) == Set(questions.map(\.id)))
@@ -263,7 +265,7 @@ import Testing
     @Test mutating func `what nobody shows is not kept`() throws {
         try begin()
         table.unfollow(algorithm)
-        #expect(shown(first) == nil && table.wake == nil)
+        #expect(shown(first) == nil && table.wake(after: now) == nil)
         pass(60)
         #expect(ask().isEmpty)
     }

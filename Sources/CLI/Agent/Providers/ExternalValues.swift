@@ -20,6 +20,7 @@ final class ExternalValues: Sendable {
         var known: [ProviderName: (number: UInt32, modified: Timestamp)] = [:]
         var lastNumber: UInt32 = 0
         var armed: UInt64?
+        var lastAged: UInt64 = 0
         var isStopped = true
         /// Whose mounts are to show something else; and what is on its way to a queue, so that many answers at once are one
         /// look at the clock and one reading of a view.
@@ -38,6 +39,8 @@ final class ExternalValues: Sendable {
     private let onChange = Mutex<(@Sendable (AffectedMounts) -> Void)?>(nil)
     /// In nanoseconds: it looks this often anyway while there is something to look at, for ends that the wall clock has.
     private static let longestWait: UInt64 = 10_000_000_000
+    /// In nanoseconds.
+    private static let agePause: UInt64 = 100_000_000
 
     init(_ store: SecretStore, _ log: Logger) {
         self.store = store
@@ -181,9 +184,16 @@ final class ExternalValues: Sendable {
         guard !isStopped else { return }
         let time = Timestamp.now()
         let (affected, given, questions) = state.withLock { state in
+            let now = now
+            let questions = state.table.questions(at: now)
+            // While many answers come, there is no need to look at the age of all each time.
+            guard now >= state.lastAged + Self.agePause || now < state.lastAged else {
+                return (Set<AlgorithmName>(), [UInt64](), questions)
+            }
+            state.lastAged = now
             let aged = state.table.age(at: now, time: time)
             if !aged.affected.isEmpty { state.changes += 1 }
-            return (aged.affected, aged.given, state.table.questions(at: now))
+            return (aged.affected, aged.given, questions)
         }
         for id in given { state.withLock { $0.process }?.send(.cancel(id)) }
         if !questions.isEmpty { ask(questions) }
@@ -194,7 +204,7 @@ final class ExternalValues: Sendable {
     private func arm() {
         let now = now
         let next = state.withLock { state -> UInt64? in
-            guard !state.isStopped, let wake = state.table.wake else { return nil }
+            guard !state.isStopped, let wake = state.table.wake(after: now) else { return nil }
             let next = min(max(wake, now), now + Self.longestWait)
             if let armed = state.armed, armed <= next, armed > now { return nil }
             state.armed = next
