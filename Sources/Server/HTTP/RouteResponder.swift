@@ -2,6 +2,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Secrets
+import Store
 
 /// Carries out one route: who asks, then the body, then the handler on a thread that may wait.
 struct RouteResponder: HTTPResponder {
@@ -32,12 +33,19 @@ struct RouteResponder: HTTPResponder {
     private func carryOut(_ request: Request, _ context: APIContext) async throws -> Answer {
         let kind: StoreWork.Kind = route.method == .get ? .reading : .changing
         let answer = try await parts.work.run(kind) { () -> Answer? in
-            let caller = route.access == .known ? try parts.caller(request.headers) : nil
-            guard caller != nil || route.access != .known else { return nil }
-            return try route.handler(try call(caller, request, context))
+            guard kind == .reading, route.access == .known else { return try self.answer(request, context) }
+            // Who asks and what there is, as of one moment.
+            return try parts.service.store.atOneMoment { try self.answer(request, context) }
         }
         if let answer { return answer }
         throw try await refusal(request.headers, context)
+    }
+
+    /// - Returns: nil if nobody vouches for who asks.
+    private func answer(_ request: Request, _ context: APIContext) throws -> Answer? {
+        let caller = route.access == .known ? try parts.caller(request.headers) : nil
+        guard caller != nil || route.access != .known else { return nil }
+        return try route.handler(try call(caller, request, context))
     }
 
     private func call(

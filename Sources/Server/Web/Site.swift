@@ -83,10 +83,11 @@ struct Site: Sendable {
         _ method: HTTPRequest.Method, _ path: String,
         _ handler: @escaping @Sendable (PageCall) throws -> PageAnswer
     ) -> PageRoute {
-        let work = parts.work
+        let (work, store) = (parts.work, service.store)
         // A form may have a value in it, each byte of it escaped.
         return PageRoute(method, path, .signedIn, maximumBody: ConnectionLimits.bodyBytes) { call in
-            try await work.run(method == .get ? .reading : .changing) { try handler(call) }
+            guard method == .get else { return try await work.run(.changing) { try handler(call) } }
+            return try await work.run(.reading) { try store.atOneMoment { try handler(call) } }
         }
     }
 

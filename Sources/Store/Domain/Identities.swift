@@ -37,6 +37,8 @@ package final class Identities: Sendable {
     /// Reads the algorithms that were made since the last time: what is asked for in vain costs little.
     private func catchUp() throws(StoreError) {
         let known = state.withLock { $0.revision }
+        // Somebody has been here at a later moment than the one that this thread reads at.
+        if let known, try store.revision() < known { return }
         let changed: [AlgorithmName]
         let revision: Revision
         if let known, let changes = try store.changes(since: known) {

@@ -26,6 +26,15 @@ extension SecretStore {
         return try keyholder.current !== keys
     }
 
+    /// Calls `body`, which changes nothing: all that it reads may be of one moment, which is cheaper than each by itself.
+    package func atOneMoment<T>(_ body: () throws -> T) throws -> T {
+        let generation = keyGeneration
+        do { return try storage.atOneMoment(body) } catch  where keyGeneration != generation {
+            // Another thread has newer keys than that moment had. They do not open what it shows any more.
+            return try body()
+        }
+    }
+
     func sealing<T>(_ body: (RecordSealer) throws(SealError) -> T) throws(StoreError) -> T {
         do throws(SealError) { return try body(try sealer()) } catch {
             throw error == .sealed ? .sealed : .sealing(error)

@@ -28,15 +28,16 @@ struct SQLiteConnection: Sendable {
 
     /// As above, for reading only. What it remembers of the file is small: there are several of it.
     init(reading path: String) throws(StorageError) {
-        try self.init(path) { database in
+        try self.init(path, isHeld: true) { database in
             try Self.checkFormat(database, path)
             try Self.applySettings(database, path)
             try database.execute(sql: "PRAGMA query_only = ON; PRAGMA cache_size = -1024")
         }
     }
 
+    /// - Parameter isHeld: a transaction may go on from one use of it to the next.
     init(
-        _ path: String, patience: Double = SQLiteConnection.patience,
+        _ path: String, patience: Double = SQLiteConnection.patience, isHeld: Bool = false,
         setUp: @escaping @Sendable (Database) throws -> Void
     ) throws(StorageError) {
         self.path = path
@@ -47,6 +48,7 @@ struct SQLiteConnection: Sendable {
         configuration.busyMode = .timeout(patience)
         configuration.foreignKeysEnabled = false
         configuration.publicStatementArguments = false
+        configuration.allowsUnsafeTransactions = isHeld
         configuration.prepareDatabase { database in
             unsafe sqlite3_limit(database.sqliteConnection, SQLITE_LIMIT_LENGTH, Self.maximumRow)
             try setUp(database)
@@ -88,6 +90,18 @@ struct SQLiteConnection: Sendable {
                 if database.isInsideTransaction { try database.rollback() }
                 throw error
             }
+        }
+    }
+
+    /// Begins a read transaction that goes on until `endReading`: what is read by `use` meanwhile is of one moment.
+    func beginReading() throws(StorageError) {
+        try use { try $0.cachedStatement(sql: "BEGIN DEFERRED").execute() }
+    }
+
+    func endReading() throws(StorageError) {
+        try use { database in
+            // SQLite has rolled back already after some errors.
+            if database.isInsideTransaction { try database.cachedStatement(sql: "COMMIT").execute() }
         }
     }
 

@@ -20,16 +20,29 @@ final class SQLiteReaders: Sendable {
     ///
     /// - Returns: nil, without calling `body`: all are lent.
     func lend<T>(_ body: (SQLiteConnection) throws(StorageError) -> T) throws(StorageError) -> T? {
+        guard let connection = try take() else { return nil }
+        defer { giveBack(connection) }
+        return try body(connection)
+    }
+
+    /// - Returns: nil: all are lent.
+    func take() throws(StorageError) -> SQLiteConnection? {
         let (idle, isNew) = state.withLock { state in
             if let idle = state.idle.popLast() { return (idle as SQLiteConnection?, false) }
             guard state.count < state.maximum else { return (nil, false) }
             state.count += 1
             return (nil, true)
         }
-        let connection: SQLiteConnection
-        if let idle { connection = idle } else if isNew { connection = try opened() } else { return nil }
-        defer { state.withLock { $0.idle.append(connection) } }
-        return try body(connection)
+        if let idle { return idle }
+        return isNew ? try opened() : nil
+    }
+
+    func giveBack(_ connection: SQLiteConnection) { state.withLock { $0.idle.append(connection) } }
+
+    /// Instead of giving it back: nobody knows what it is in the middle of.
+    func discard(_ connection: SQLiteConnection) {
+        state.withLock { $0.count -= 1 }
+        try? connection.close()
     }
 
     private func opened() throws(StorageError) -> SQLiteConnection {

@@ -52,8 +52,27 @@ package final class SQLiteStorage: Storage {
 
     package func allowReaders(_ count: Int) { readers.allow(count) }
 
+    /// One transaction for all that is read meanwhile: beginning and ending each costs more than most reads.
+    package func atOneMoment<T>(_ body: () throws -> T) throws -> T {
+        guard HeldReader.current == nil, let reader = try readers.take() else { return try body() }
+        do { try reader.beginReading() } catch {
+            readers.discard(reader)
+            throw error
+        }
+        defer {
+            do {
+                try reader.endReading()
+                readers.giveBack(reader)
+            } catch {
+                readers.discard(reader)
+            }
+        }
+        return try HeldReader.$current.withValue(HeldReader(self, reader), operation: body)
+    }
+
     /// Calls `body` in a read transaction, on a connection that nobody uses now if there is one.
     private func reading<T>(_ body: (Database) throws -> T) throws(StorageError) -> T {
+        if let held = HeldReader.current, held.storage === self { return try held.connection.use(body) }
         let read = try readers.lend { reader throws(StorageError) in try reader.read(body) }
         if let read { return read }
         return try connection.read(body)
@@ -169,5 +188,17 @@ package final class SQLiteStorage: Storage {
         _ onChange: @escaping @Sendable (Revision) -> Void
     ) throws(StorageError) -> any Watch {
         try SQLiteWatch(file, onChange)
+    }
+}
+
+/// The connection on which a thread reads at one moment.
+private struct HeldReader: Sendable {
+    @TaskLocal static var current: HeldReader?
+    let storage: SQLiteStorage
+    let connection: SQLiteConnection
+
+    init(_ storage: SQLiteStorage, _ connection: SQLiteConnection) {
+        self.storage = storage
+        self.connection = connection
     }
 }

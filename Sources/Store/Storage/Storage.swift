@@ -12,6 +12,10 @@ package protocol Storage: Sendable {
     /// So many threads will read at once. An engine whose readers do not hinder each other has nothing to do.
     func allowReaders(_ count: Int)
 
+    /// Calls `body`, on this thread; all that this thread reads meanwhile may be of one revision, which an engine may read
+    /// cheaper. `body` changes nothing.
+    func atOneMoment<T>(_ body: () throws -> T) throws -> T
+
     /// What the selections hold, all of it at one revision. Records come in the order of the selections,
     /// and by key within a prefix.
     ///
@@ -124,6 +128,7 @@ package struct RecordKey: Hashable, Comparable, Sendable, CustomStringConvertibl
 
 extension Storage {
     package func allowReaders(_ count: Int) {}
+    package func atOneMoment<T>(_ body: () throws -> T) throws -> T { try body() }
 }
 
 extension String {

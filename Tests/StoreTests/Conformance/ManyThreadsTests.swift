@@ -91,6 +91,67 @@ import Testing
         }
     }
 
+    @Test(arguments: EngineUnderTest.all)
+    func `what one thread reads at one moment belongs together, while others write`(
+        _ engine: EngineUnderTest
+    ) throws {
+        try engine.withStore { open in
+            let storage = try open()
+            storage.allowReaders(2)
+            try storage.put("left", "0")
+            try storage.put("right", "0")
+            let isDone = Atomic(false)
+            try inParallel(Array(0..<4)) { thread in
+                guard thread > 0 else {
+                    for round in 1...300 {
+                        let bytes = Array("\(round)".utf8)
+                        try storage.commit(
+                            Transaction(if: [], then: [.put("left", bytes), .put("right", bytes)]))
+                    }
+                    isDone.store(true, ordering: .releasing)
+                    return
+                }
+                // Of three threads one finds no reader of its own, and reads as ever.
+                while !isDone.load(ordering: .acquiring) {
+                    try storage.atOneMoment {
+                        let first = try storage.revision
+                        let (left, right) = (try storage.get("left")?.bytes, try storage.get("right")?.bytes)
+                        let second = try storage.revision
+                        #expect(first != second || left == right)
+                        // Within each other they are the same moment.
+                        let inner = try storage.atOneMoment { try storage.revision }
+                        #expect(inner >= second)
+                    }
+                }
+            }
+            #expect(try storage.get("left")?.bytes == Array("300".utf8))
+        }
+    }
+
+    @Test func `in SQLite a moment is one transaction, and ends with it`() throws {
+        try EngineUnderTest.sqlite.withStore { open in
+            let storage = try open()
+            storage.allowReaders(1)
+            try storage.put("a", "1")
+            struct Expected: Error {}
+            for isThrown in [false, true] {
+                let before = try storage.revision
+                do {
+                    try storage.atOneMoment {
+                        let first = try storage.revision
+                        try storage.put("a", "2")
+                        let second = try storage.revision
+                        #expect(first == before)
+                        #expect(second == before)
+                        if isThrown { throw Expected() }
+                    }
+                } catch is Expected {}
+                let after = try storage.revision
+                #expect(after > before)
+            }
+        }
+    }
+
     @Test func `a shared turn answers each with its own, and takes no more at once than it may`() throws {
         let turn = SharedTurn<Int, Int>(atMost: 4)
         let most = Mutex(0)
