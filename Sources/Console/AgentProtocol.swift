@@ -1,6 +1,6 @@
 package import FoundationEssentials
 package import SecretFS
-import Secrets
+package import Secrets
 package import Store
 
 /// What is said over the agent's socket: one request, one answer, as JSON behind a length. No value ever
@@ -117,6 +117,16 @@ package struct ExternalStatus: Codable {
     package let absent: Bool
     /// What the provider said; nil: nothing yet.
     package let reason: String?
+
+    /// On a node, where nobody knows what its server asks for.
+    package init(_ entry: Entry, of algorithm: AlgorithmName) {
+        provider = (try? entry.sealed.details().provider.text) ?? ""
+        reference = entry.name.text
+        algorithms = [algorithm.description]
+        hasValue = false
+        absent = false
+        reason = "the server has no value of it from its provider; its log says why"
+    }
 
     package init(_ trouble: ProviderTrouble) {
         provider = trouble.origin.provider.text

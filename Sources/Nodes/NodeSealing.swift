@@ -158,16 +158,19 @@ package struct NodeEntry: SealedEntry {
     private let held: HeldVersion
     private let sealed: ReceivedValue?
     private let told: EntryDetails?
+    private let expires: Timestamp?
 
     /// - Parameter sealed: nil if the server has none.
     package init(_ entry: LinkEntry, _ sealed: ReceivedValue?) {
         held = entry.held
         self.sealed = sealed
         told = entry.details
+        expires = entry.valueExpires
     }
 
     package func open(into destination: inout OutputRawSpan) throws(OpenError) {
-        guard let sealed else { throw .damaged }
+        guard let sealed else { throw told.map { $0.provider != .internal } ?? false ? .awaited : .damaged }
+        if let expires, expires <= .now() { throw .awaited }
         try sealed.batch.open(sealed.bytes, as: held, into: &destination)
     }
 

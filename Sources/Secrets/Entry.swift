@@ -19,12 +19,20 @@ package struct Entry: Sendable {
     package let isUnreadable: Bool
     /// Of an external secret: where its value is.
     package let origin: SecretOrigin?
+    /// Of an external secret that is listed and opens nothing: its provider has not given its value, or has not confirmed
+    /// it for too long.
+    package let isAwaited: Bool
+    /// From this moment on its provider does not want the value used: then it is listed and does not open.
+    package let valueExpires: Timestamp?
 
     package init(
         name: EnvironmentName, secret: SecretID, version: Version, delivery: Delivery, count: Int,
         modified: Timestamp, sealed: any SealedEntry, callers: [CallerRule] = [], expires: Timestamp? = nil,
-        detailsMark: Int = 0, isUnreadable: Bool = false, origin: SecretOrigin? = nil
+        detailsMark: Int = 0, isUnreadable: Bool = false, origin: SecretOrigin? = nil,
+        isAwaited: Bool = false, valueExpires: Timestamp? = nil
     ) {
+        self.isAwaited = isAwaited
+        self.valueExpires = valueExpires
         self.origin = origin
         self.detailsMark = detailsMark
         self.isUnreadable = isUnreadable
@@ -41,11 +49,13 @@ package struct Entry: Sendable {
 
     /// The same secret, with a value that its provider gave.
     package func holding(
-        _ sealed: any SealedEntry, as version: Version, count: Int, made: Timestamp
+        _ sealed: any SealedEntry, as version: Version, count: Int, made: Timestamp,
+        valueExpires: Timestamp?
     ) -> Entry {
         Entry(
             name: name, secret: secret, version: version, delivery: delivery, count: count, modified: made,
-            sealed: sealed, callers: callers, expires: expires, detailsMark: detailsMark, origin: origin)
+            sealed: sealed, callers: callers, expires: expires, detailsMark: detailsMark, origin: origin,
+            valueExpires: valueExpires)
     }
 
     package func isExpired(at moment: Timestamp) -> Bool { expires.map { $0 <= moment } ?? false }

@@ -45,8 +45,9 @@ package enum SecretServer {
         let site = try Site(parts, AuditReader(at: directory.path))
         site.reads.refresh(on: work)
         let responder = responder(parts, site, connections)
-        let nodes = try await nodes(options, store, address, work, log)
-        let keys = try KeySocket(store, directory, log)
+        let external = ExternalValues(store, log)
+        let nodes = try await nodes(options, store, external, address, work, log)
+        let keys = try KeySocket(ServerKeys(store, nodes == nil ? nil : external, log), directory)
         try store.trail.record([AuditEvent(.serverStart, by: .thisProcess, detail: options.listen)])
         keys.open()
         defer { keys.close() }
@@ -128,7 +129,8 @@ package enum SecretServer {
 
     /// The port of nodes, if there is to be one. It always has a certificate by the store's own CA.
     private static func nodes(
-        _ options: ServeOptions, _ store: SecretStore, _ own: ListenAddress, _ work: StoreWork, _ log: Logger
+        _ options: ServeOptions, _ store: SecretStore, _ external: ExternalValues, _ own: ListenAddress,
+        _ work: StoreWork, _ log: Logger
     ) async throws -> (listener: NodeListener, certificates: CertificateSource)? {
         guard let address = try options.nodesAddress else { return nil }
         var names = hosts(options, address)
@@ -136,7 +138,7 @@ package enum SecretServer {
         let certificates = try CertificateSource(
             .nodes(store, hosts: names.filter { $0 != "0.0.0.0" && $0 != "::" }))
         let parts = NodeParts(
-            store: store, hub: NodeHub(log), views: SharedViews(store), work: work,
+            store: store, hub: NodeHub(external, log), views: SharedViews(store, external), work: work,
             certificateSeconds: try options.nodeCertificateSeconds, log: log)
         do {
             return (try await NodeListener.bind(address, certificates, parts), certificates)

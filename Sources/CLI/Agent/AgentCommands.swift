@@ -38,7 +38,8 @@ struct AgentCommands: Sendable {
                     version: CommandProgram.version, pid: getpid(),
                     mounts: mounts.count + adminMounts.mounts.count, started: started.description,
                     sealed: keys.isSealed, keysOutdated: keys.isOutdated, node: node?.status,
-                    external: external.troubles.prefix(50).map { ExternalStatus($0) }))
+                    external: (node?.awaited() ?? external.troubles.map { ExternalStatus($0) }).prefix(50)
+                        .map(\.self)))
         case .mounts(let skip):
             let all =
                 mounts.mounts.map(ServedMountReport.init) + adminMounts.mounts.map(ServedMountReport.init)
@@ -65,8 +66,9 @@ struct AgentCommands: Sendable {
             }
             return .done
         case .awaited(let algorithm):
-            return .awaited(
-                external.awaited(by: try AlgorithmName(algorithm)).prefix(50).map { ExternalStatus($0) })
+            let name = try AlgorithmName(algorithm)
+            let awaited = node?.awaited(by: name) ?? external.awaited(by: name).map { ExternalStatus($0) }
+            return .awaited(Array(awaited.prefix(50)))
         case .stop, .seal, .unseal, .expect:
             return .done
         }

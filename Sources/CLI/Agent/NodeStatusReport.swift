@@ -15,6 +15,13 @@ extension NodeViews {
     }
 }
 
+extension NodeViews {
+    /// What `name`, or any algorithm, shows without a value of its provider.
+    func awaited(by name: AlgorithmName? = nil) -> [ExternalStatus] {
+        state.withLock { $0.table.awaited(by: name) }.map { ExternalStatus($0.entry, of: $0.name) }
+    }
+}
+
 extension NodeViews.State {
     var staleSeconds: Int { Int(membership.policy.maximumStale) }
 

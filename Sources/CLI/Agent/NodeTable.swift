@@ -62,6 +62,13 @@ struct NodeTable {
         return isStale(known, staleSeconds, isLinked) ? .stale : .view(view)
     }
 
+    /// What `name`, or any algorithm, shows without a value of its provider.
+    func awaited(by name: AlgorithmName?) -> [(name: AlgorithmName, entry: Entry)] {
+        known.filter { name == nil || $0.key == name }.sorted { $0.key < $1.key }.flatMap { name, known in
+            (known.view?.entries ?? []).filter(\.isAwaited).map { (name, $0) }
+        }
+    }
+
     mutating func emptyView(of name: AlgorithmName) -> AlgorithmView {
         let generation = (known[name]?.generation ?? 0) + 1
         known[name]?.generation = generation
@@ -149,7 +156,9 @@ struct NodeTable {
             delivery: entry.delivery,
             count: entry.count, modified: entry.held.modified, sealed: NodeEntry(entry, value),
             callers: entry.callers, expires: entry.expires, detailsMark: details.finalize(),
-            isUnreadable: entry.isUnreadable)
+            isUnreadable: entry.isUnreadable,
+            isAwaited: !entry.hasValue && entry.details.map { $0.provider != .internal } ?? false,
+            valueExpires: entry.valueExpires)
     }
 
     mutating func withdraw(_ name: AlgorithmName, isDenied: Bool) {

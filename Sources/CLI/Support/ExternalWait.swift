@@ -12,12 +12,16 @@ enum ExternalWait {
             guard let first = awaited.first else { return }
             guard ContinuousClock.now < end else {
                 let more = awaited.count > 1 ? ", and \(awaited.count - 1) more" : ""
+                // What there is to try is on the machine that asks the provider.
+                let isNode = (try? agent.status())??.node != nil
                 throw Failure(
                     .retry,
                     "\(name) has no value from \(first.provider) \(first.reference)\(more) after \(seconds) seconds: "
                         + printable(first.reason ?? "no answer yet", atMost: 400),
-                    hint:
-                        "secretfs provider test \(first.provider) '\(first.reference)'; or do not wait: --wait 0s with run, mount without --wait"
+                    hint: (isNode
+                        ? "secretfs provider test \(first.provider), on the server"
+                        : "secretfs provider test \(first.provider) '\(first.reference)'")
+                        + "; or do not wait: --wait 0s with run, mount without --wait"
                 )
             }
             usleep(50_000)

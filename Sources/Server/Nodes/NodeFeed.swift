@@ -14,6 +14,8 @@ struct NodeFeed {
         /// From when on there is something else to show, or it is to be tried again.
         var due: Timestamp?
         var isDenied = false
+        /// Whether the server asks providers for it.
+        var isShared = false
     }
     private let session: NodeSession
     private var followed: [AlgorithmName: Followed] = [:]
@@ -37,11 +39,30 @@ struct NodeFeed {
 
     mutating func follow(_ name: AlgorithmName, _ held: [HeldVersion], _ outbound: FrameWriter) async throws {
         guard followed.count < NodeSession.maximumFollowed else { throw NodeSession.Ending.malformed }
+        leave(name)
         followed[name] = Followed(held: Set(held))
         try await show(name, outbound)
     }
 
-    mutating func unfollow(_ name: AlgorithmName) { followed[name] = nil }
+    mutating func unfollow(_ name: AlgorithmName) {
+        leave(name)
+        followed[name] = nil
+    }
+
+    /// The node is gone.
+    mutating func end() { for name in followed.keys { leave(name) } }
+
+    private mutating func enter(_ name: AlgorithmName) {
+        guard followed[name]?.isShared == false else { return }
+        followed[name]?.isShared = true
+        session.parts.views.enter(name)
+    }
+
+    private mutating func leave(_ name: AlgorithmName) {
+        guard followed[name]?.isShared == true else { return }
+        followed[name]?.isShared = false
+        session.parts.views.leave(name)
+    }
 
     mutating func refresh(_ affected: AffectedMounts?, _ outbound: FrameWriter) async throws {
         let now = Timestamp.now()
@@ -58,6 +79,7 @@ struct NodeFeed {
         let node = try await session.current()
         guard node.mayFollow(name) else { return try await deny(name, outbound) }
         followed[name]?.isDenied = false
+        enter(name)
         let views = session.parts.views
         let view: AlgorithmView
         do {
@@ -88,8 +110,8 @@ struct NodeFeed {
         _ view: AlgorithmView, of name: AlgorithmName, to node: Node, _ outbound: FrameWriter
     ) async throws -> Set<HeldVersion> {
         let held = followed[name]?.held ?? []
-        // The server asks no providers: a node shows that such a secret is there, and opens nothing of it.
-        let sent = view.entries.filter { !$0.isUnreadable && $0.origin == nil }
+        // What its provider has not given is shown, and opens nothing.
+        let sent = view.entries.filter { !$0.isUnreadable && !$0.isAwaited }
         let new = sent.filter { !held.contains(HeldVersion($0)) }
         var missing: Set<HeldVersion> = []
         if !new.isEmpty {
@@ -107,7 +129,7 @@ struct NodeFeed {
             }
         }
         let entries = view.entries.map { entry in
-            let hasValue = !entry.isUnreadable && entry.origin == nil
+            let hasValue = !entry.isUnreadable && !entry.isAwaited
             return LinkEntry(entry, hasValue: hasValue && !missing.contains(HeldVersion(entry)))
         }
         let told = LinkView(generation: view.generation, modified: view.modified, entries: entries)
@@ -141,11 +163,13 @@ struct NodeFeed {
         let (store, actor) = (session.parts.store, session.actor)
         let event = AuditEvent(.nodeFollow, .denied, by: actor, home: .algorithm(name))
         try await session.parts.work.run(.changing) { try store.trail.record([event]) }
+        leave(name)
         followed[name] = Followed(held: [], isDenied: true)
         try await session.write(.gone(name, isDenied: true), outbound)
     }
 
     private mutating func withdraw(_ name: AlgorithmName, _ outbound: FrameWriter) async throws {
+        leave(name)
         followed[name] = Followed(held: [])
         try await session.write(.gone(name, isDenied: false), outbound)
     }

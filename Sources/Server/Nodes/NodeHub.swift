@@ -1,3 +1,4 @@
+import Console
 import Logging
 import Secrets
 import Store
@@ -21,12 +22,20 @@ final class NodeHub: Sendable {
     private let state = Mutex(State())
     private let strangersOfClient = AddressLimit(maximumStrangersOfClient)
     private let following = Mutex<Following?>(nil)
+    private let external: ExternalValues
     private let log: Logger
 
-    init(_ log: Logger) { self.log = log }
+    init(_ external: ExternalValues, _ log: Logger) {
+        self.external = external
+        self.log = log
+    }
 
-    /// Follows the store's changes, until `stop`.
+    /// Follows changes of the store, and of what providers give, until `stop`.
     func start(_ store: SecretStore) throws {
+        let external = external
+        try external.start { [weak self] affected in
+            for session in self?.sessions ?? [] { session.note(affected) }
+        }
         let following = try Following(
             store,
             onChange: { [weak self] affected in
@@ -36,6 +45,7 @@ final class NodeHub: Sendable {
             onNodes: { [weak self] in
                 for session in self?.sessions ?? [] { session.noteNodes() }
             },
+            onProviders: { external.reload() },
             onProblem: { [weak self] problem, isLasting in
                 guard let self, isLasting else { return }
                 log.error("changes cannot be read; nodes are not served until they can be")
@@ -47,6 +57,7 @@ final class NodeHub: Sendable {
 
     func stop() {
         following.withLock { $0 }?.cancel()
+        external.stop()
         for session in sessions { session.end() }
     }
 

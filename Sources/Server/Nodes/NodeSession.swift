@@ -131,6 +131,7 @@ final class NodeSession: Sendable {
 
     private func send(_ outbound: FrameWriter) async throws {
         var sent = NodeFeed(self)
+        defer { sent.end() }
         var lastBeat = ContinuousClock.now
         for await _ in signal {
             let work = pending.withLock { pending in

@@ -7,21 +7,26 @@ import Store
 /// The server's data keys. It has no root key while it runs: it is sealed, unsealed and told of new keys over its
 /// socket, as the agent is.
 final class ServerKeys: RunningKeys {
-    private let store: SecretStore
-    private let log: Logger
+    let store: SecretStore
+    let log: Logger
+    /// Nil where there is nobody to ask providers for.
+    private let external: ExternalValues?
 
-    init(_ store: SecretStore, _ log: Logger) {
+    init(_ store: SecretStore, _ external: ExternalValues?, _ log: Logger) {
         self.store = store
+        self.external = external
         self.log = log
     }
 
     func seal() {
         store.seal()
+        external?.seal()
         log.warning("sealed: nothing is answered from the store until secretfs unseal")
     }
 
     func unseal(_ root: borrowing RootKey) throws {
         try store.unseal(by: root)
+        try external?.unseal()
         log.info("unsealed")
     }
 
@@ -38,9 +43,9 @@ final class KeySocket: Sendable {
     private let accepting = DispatchQueue(label: "keys")
 
     /// - Precondition: the caller holds the server's lock.
-    init(_ store: SecretStore, _ state: StateDirectory, _ log: Logger) throws {
-        let (keys, trail) = (ServerKeys(store, log), store.trail)
-        commands = CommandSocket(try AgentSocket.listen(state, as: .server), trail, log) {
+    init(_ keys: ServerKeys, _ state: StateDirectory) throws {
+        let (store, trail) = (keys.store, keys.store.trail)
+        commands = CommandSocket(try AgentSocket.listen(state, as: .server), trail, keys.log) {
             request, peer, descriptors in
             guard let answer = try KeyRequests.answer(request, peer, descriptors, keys, trail) else {
                 throw Failure(.usage, "a server is asked for nothing but keys")

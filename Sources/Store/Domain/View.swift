@@ -113,7 +113,8 @@ extension SecretStore {
             delivery: secret.delivery, count: current.count, modified: current.created,
             sealed: secret.origin == nil ? sealed : ExternalEntry(record: sealed),
             callers: [algorithmRule, secret.callers].filter { !$0.isAnyone },
-            expires: secret.validity.expires, detailsMark: details.finalize(), origin: secret.origin)
+            expires: secret.validity.expires, detailsMark: details.finalize(), origin: secret.origin,
+            isAwaited: secret.origin != nil)
     }
 }
 

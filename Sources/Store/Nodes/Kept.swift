@@ -72,7 +72,8 @@ package struct KeptMoment: Hashable, Sendable {
             guard now.uptime >= uptime else { return nil }
             return max(now.uptime - uptime, UInt64(max(0, byClock)))
         }
-        return byClock >= 0 ? UInt64(byClock) : nil
+        // At least since this kernel began.
+        return byClock >= 0 ? max(UInt64(byClock), now.uptime) : nil
     }
 }
 
@@ -92,7 +93,7 @@ extension SecretStore {
             var random = RandomBlock()
             var changes = [
                 try change(Self.view(kept.view), under: Keys.kept(name), &random),
-                try change(Self.moment(kept), under: Keys.keptMoment(name), &random),
+                try moment(kept, of: name, &random),
             ]
             for key in present where wanted[key] == nil { changes.append(.delete(key)) }
             for (key, (held, value)) in wanted where !present.contains(key) {
@@ -109,7 +110,7 @@ extension SecretStore {
             var random = RandomBlock()
             var changes: [Transaction.Change] = []
             for (name, view) in kept {
-                changes.append(try change(Self.moment(view), under: Keys.keptMoment(name), &random))
+                changes.append(try moment(view, of: name, &random))
             }
             try put(if: [], then: changes)
         }
@@ -131,16 +132,17 @@ extension SecretStore {
             try reader.finish()
             return view
         }
-        let (generation, confirmed) = try decode(second) { bytes throws(RecordFormatError) in
+        let shown = try mark(of: view)
+        let (mark, confirmed) = try decode(second) { bytes throws(RecordFormatError) in
             var reader = try RecordReader(bytes, kind: .keptMoment)
-            let generation = try reader.number(UInt64.self)
+            let mark = Array(try reader.bytes(Self.markCount))
             let moment = KeptMoment(
                 boot: try reader.id(), uptime: try reader.number(UInt64.self), time: try reader.time())
             try reader.finish()
-            return (generation, moment)
+            return (mark, moment)
         }
         // An older view with a newer moment would be opened for longer than it may be.
-        guard generation == view.generation else { throw .damaged(record: moment.text) }
+        guard mark == shown else { throw .damaged(record: moment.text) }
         var values: [HeldVersion: KeptValue] = [:]
         for record in records where record.key != key && record.key != moment {
             guard let (held, value) = try? decode(record, Self.value),
@@ -175,15 +177,29 @@ extension SecretStore {
         .put(key, try seal(metadata: bytes, under: key, &random))
     }
 
+    private func moment(
+        _ kept: KeptView, of name: AlgorithmName, _ random: inout RandomBlock
+    ) throws(StoreError) -> Transaction.Change {
+        try change(Self.moment(kept, try mark(of: kept.view)), under: Keys.keptMoment(name), &random)
+    }
+
+    private func mark(of view: LinkView) throws(StoreError) -> [UInt8] {
+        let bytes = Self.view(view)
+        do { return try sha256(unsafe bytes.span.bytes) } catch { throw .sealing(error) }
+    }
+
     private static func view(_ view: LinkView) -> [UInt8] {
         var writer = RecordWriter(kind: .kept)
         writer.write(view)
         return writer.bytes
     }
 
-    private static func moment(_ kept: KeptView) -> [UInt8] {
+    private static let markCount = 32
+
+    /// - Parameter mark: SHA-256 of the view that it is the moment of.
+    private static func moment(_ kept: KeptView, _ mark: [UInt8]) -> [UInt8] {
         var writer = RecordWriter(kind: .keptMoment)
-        writer.write(kept.view.generation)
+        writer.write(bytes: mark)
         writer.write(kept.confirmed.boot)
         writer.write(kept.confirmed.uptime)
         writer.write(kept.confirmed.time)

@@ -44,11 +44,13 @@ extension RecordWriter {
         if entry.isUnreadable { flags.insert(.unreadable) }
         if entry.delivery == .file { flags.insert(.file) }
         if entry.hasValue { flags.insert(.value) }
+        if entry.valueExpires != nil { flags.insert(.valueExpires) }
         write(entry.name.text)
         write(flags.rawValue)
         write(entry.held)
         write(UInt32(entry.count))
         if let expires = entry.expires { write(expires) }
+        if let expires = entry.valueExpires { write(expires) }
         write(entry.callers) { $0.write($1) }
         if let details = entry.details {
             write(details.displayName.text)
@@ -65,7 +67,8 @@ private struct EntryFlags: OptionSet {
     static let unreadable = EntryFlags(rawValue: 4)
     static let file = EntryFlags(rawValue: 8)
     static let value = EntryFlags(rawValue: 16)
-    static let all = EntryFlags(rawValue: 31)
+    static let valueExpires = EntryFlags(rawValue: 32)
+    static let all = EntryFlags(rawValue: 63)
 }
 
 extension RecordReader {
@@ -120,11 +123,13 @@ extension RecordReader {
         let count = Int(try number(UInt32.self))
         guard count <= SecretValue.maximumCount else { throw .malformed }
         let expires = flags.contains(.expires) ? try time() : nil
+        let valueExpires = flags.contains(.valueExpires) ? try time() : nil
         let callers = try list { reader throws(RecordFormatError) in try reader.callerRule() }
         return LinkEntry(
             name: name, held: held, delivery: flags.contains(.file) ? .file : .env, count: count,
             expires: expires, callers: callers, details: flags.contains(.details) ? try details() : nil,
-            isUnreadable: flags.contains(.unreadable), hasValue: flags.contains(.value))
+            isUnreadable: flags.contains(.unreadable), hasValue: flags.contains(.value),
+            valueExpires: valueExpires)
     }
 
     private mutating func details() throws(RecordFormatError) -> EntryDetails {

@@ -162,18 +162,22 @@ package struct LinkEntry: Sendable {
     package let isUnreadable: Bool
     /// Whether there is one; if not, nothing opens.
     package let hasValue: Bool
+    /// From when on its provider does not want it used.
+    package let valueExpires: Timestamp?
 
     package init(_ entry: Entry, hasValue: Bool) {
         self.init(
             name: entry.name, held: HeldVersion(entry), delivery: entry.delivery, count: entry.count,
             expires: entry.expires, callers: entry.callers, details: try? entry.sealed.details(),
-            isUnreadable: entry.isUnreadable, hasValue: hasValue)
+            isUnreadable: entry.isUnreadable, hasValue: hasValue, valueExpires: entry.valueExpires)
     }
 
     init(
         name: EnvironmentName, held: HeldVersion, delivery: Delivery, count: Int, expires: Timestamp?,
-        callers: [CallerRule], details: EntryDetails?, isUnreadable: Bool, hasValue: Bool
+        callers: [CallerRule], details: EntryDetails?, isUnreadable: Bool, hasValue: Bool,
+        valueExpires: Timestamp? = nil
     ) {
+        self.valueExpires = valueExpires
         self.name = name
         self.held = held
         self.delivery = delivery

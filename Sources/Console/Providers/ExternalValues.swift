@@ -1,14 +1,13 @@
-import Console
 import Dispatch
 import Fuse
-import Logging
-import Secrets
-import Store
+package import Logging
+package import Secrets
+package import Store
 import Synchronization
 
 /// The values of external secrets that mounts show: asked for again and again, by a program of its own, and kept sealed.
 /// No mount ever waits for it.
-final class ExternalValues: Sendable {
+package final class ExternalValues: Sendable {
     struct State {
         var table = RefreshTable<SealedExternal>()
         var key: ExternalKey?
@@ -42,7 +41,7 @@ final class ExternalValues: Sendable {
     /// In nanoseconds.
     private static let agePause: UInt64 = 100_000_000
 
-    init(_ store: SecretStore, _ log: Logger) {
+    package init(_ store: SecretStore, _ log: Logger) {
         self.store = store
         self.log = log
     }
@@ -50,13 +49,13 @@ final class ExternalValues: Sendable {
     var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
 
     /// - Parameter onChange: told what to look at anew, on a thread of its own.
-    func start(onChange: @escaping @Sendable (AffectedMounts) -> Void) throws {
+    package func start(onChange: @escaping @Sendable (AffectedMounts) -> Void) throws {
         self.onChange.withLock { $0 = onChange }
         try unseal()
     }
 
     /// What was given is forgotten, and nothing is asked any more: the process that asks has credentials.
-    func seal() {
+    package func seal() {
         let (process, key) = state.withLock { state in
             state.isStopped = true
             state.table.forgetValues(at: now)
@@ -67,7 +66,7 @@ final class ExternalValues: Sendable {
         process?.end()
     }
 
-    func unseal() throws {
+    package func unseal() throws {
         let key = try ExternalKey()
         state.withLock { state in
             state.key = key
@@ -77,7 +76,7 @@ final class ExternalValues: Sendable {
         reload()
     }
 
-    func stop() { seal() }
+    package func stop() { seal() }
 
     func tell(_ names: Set<AlgorithmName>) {
         guard !names.isEmpty else { return }
@@ -100,7 +99,7 @@ final class ExternalValues: Sendable {
     // MARK: For views
 
     /// `view` with what providers gave; and from now on what it refers to is asked for.
-    func join(_ view: AlgorithmView, of name: AlgorithmName) -> AlgorithmView {
+    package func join(_ view: AlgorithmView, of name: AlgorithmName) -> AlgorithmView {
         let origins = view.origins
         let (joined, isNew, unfit) = state.withLock { state -> (AlgorithmView, Bool, [Entry]) in
             let isNew = !origins.isEmpty || state.followed.contains(name)
@@ -140,11 +139,12 @@ final class ExternalValues: Sendable {
             }
             let sealed = ExternalEntry(value: kept.value, expires: kept.expires, secret: entry.sealed)
             return entry.holding(
-                sealed, as: Version(number: kept.number), count: kept.count, made: kept.made)
+                sealed, as: Version(number: kept.number), count: kept.count, made: kept.made,
+                valueExpires: kept.expires)
         }
     }
 
-    func release(_ name: AlgorithmName) {
+    package func release(_ name: AlgorithmName) {
         let unneeded = state.withLock { state -> ProviderProcess? in
             guard state.followed.remove(name) != nil else { return nil }
             state.table.unfollow(name)
@@ -157,10 +157,10 @@ final class ExternalValues: Sendable {
     }
 
     /// What has no value now, or none that is confirmed.
-    var troubles: [ProviderTrouble] { state.withLock { $0.table.troubles } }
+    package var troubles: [ProviderTrouble] { state.withLock { $0.table.troubles } }
 
     /// What `name` shows that has never had a value, or has none any more.
-    func awaited(by name: AlgorithmName) -> [ProviderTrouble] {
+    package func awaited(by name: AlgorithmName) -> [ProviderTrouble] {
         state.withLock { $0.table.awaited(by: name) }
     }
 

@@ -1,4 +1,3 @@
-import Console
 import Dispatch
 import Fuse
 import Glibc
@@ -10,7 +9,7 @@ import Synchronization
 /// How questions get to providers, and answers back.
 extension ExternalValues {
     /// The providers, or their settings, may be others now.
-    func reload() {
+    package func reload() {
         queue.async { [weak self] in
             self?.readProviders()
             self?.look()
