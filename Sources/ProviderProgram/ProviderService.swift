@@ -10,6 +10,17 @@ actor ProviderService {
     /// By their numbers; or why a configuration is none.
     private var providers: [UInt32: Result<any Provider, ProviderFailure>] = [:]
     private var tasks: [UInt64: Task<Void, Never>] = [:]
+    /// How many questions a provider, by its number, is asked now; and those that wait for them.
+    private var open: [UInt32: Int] = [:]
+    private var waiting: [UInt32: [Waiting]] = [:]
+    /// Of one provider, at once.
+    private static let maximumOpen = 16
+
+    private struct Waiting {
+        let id: UInt64
+        let body: Body
+    }
+    private typealias Body = @Sendable (any Provider) async throws(ProviderFailure) -> ProviderReply
 
     init(_ pipe: FramePipe) { replies = Replies(pipe) }
 
@@ -39,7 +50,7 @@ actor ProviderService {
                 try await provider.delete(reference)
                 return .deleted(id)
             }
-        case .cancel(let id): tasks.removeValue(forKey: id)?.cancel()
+        case .cancel(let id): cancel(id)
         }
     }
 
@@ -48,10 +59,17 @@ actor ProviderService {
         Task { await provider.close() }
     }
 
-    private func begin(
-        _ id: UInt64, at number: UInt32,
-        _ body: @escaping @Sendable (any Provider) async throws(ProviderFailure) -> ProviderReply
-    ) {
+    /// Now, or when one of those that are open has ended.
+    private func begin(_ id: UInt64, at number: UInt32, _ body: @escaping Body) {
+        guard open[number, default: 0] < Self.maximumOpen else {
+            waiting[number, default: []].append(Waiting(id: id, body: body))
+            return
+        }
+        open[number, default: 0] += 1
+        start(id, at: number, body)
+    }
+
+    private func start(_ id: UInt64, at number: UInt32, _ body: @escaping Body) {
         let provider = providers[number]
         tasks[id] = Task { [replies] in
             let reply: ProviderReply
@@ -63,13 +81,26 @@ actor ProviderService {
             } catch {
                 reply = .answer(id, .failure(error))
             }
-            end(id)
+            end(id, at: number)
             // Who cancelled it does not wait for it.
             if !Task.isCancelled { replies.send(reply) }
         }
     }
 
-    private func end(_ id: UInt64) { tasks[id] = nil }
+    private func end(_ id: UInt64, at number: UInt32) {
+        tasks[id] = nil
+        if let next = waiting[number]?.first {
+            waiting[number]?.removeFirst()
+            return start(next.id, at: number, next.body)
+        }
+        waiting[number] = nil
+        open[number] = open[number].flatMap { $0 > 1 ? $0 - 1 : nil }
+    }
+
+    private func cancel(_ id: UInt64) {
+        tasks.removeValue(forKey: id)?.cancel()
+        for number in waiting.keys { waiting[number]?.removeAll { $0.id == id } }
+    }
 
     private static func write(
         _ value: SecretValue, to target: ProviderTarget, by provider: any Provider

@@ -113,6 +113,13 @@ def test_the_agent_is_closed_up(store, folder):
     assert os.readlink(f"/proc/{agent}/cwd") == "/"
 
 
+def test_lists_of_processes_name_the_agent(store, folder):
+    point = folder / "mount"
+    point.mkdir()
+    store.init().mount(point)
+    assert Path(f"/proc/{store.agent}/comm").read_text() == "secretfs-agent\n"
+
+
 def test_a_command_is_closed_up(store):
     store.init()
     with store.launch("secret", "create", NAME, "KEY") as command:

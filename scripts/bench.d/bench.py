@@ -10,6 +10,7 @@ from pathlib import Path
 import rows_mount  # noqa: F401 (its rows come first)
 import rows_store  # noqa: F401
 import rows_server  # noqa: F401
+import rows_providers  # noqa: F401
 from stage import rows
 
 

@@ -29,17 +29,29 @@ protocol ViewSource: Sendable {
 struct StoreViews: ViewSource {
     let store: SecretStore
     let external: ExternalValues
+    /// Those with secrets of providers: many answers come between two commits.
+    private let known: KnownViews
+    private static let maximumKnown = 1024
+
+    init(store: SecretStore, external: ExternalValues) {
+        self.store = store
+        self.external = external
+        known = KnownViews(store, atMost: Self.maximumKnown) { !$0.origins.isEmpty }
+    }
 
     func prepare(_ name: AlgorithmName) {}
     func view(of name: AlgorithmName, after before: AlgorithmView?) throws(StoreError) -> AlgorithmView {
-        external.join(try store.view(of: name, after: before), of: name)
+        external.join(try known.view(of: name, after: before), of: name)
     }
     func emptyView(of name: AlgorithmName) throws(StoreError) -> AlgorithmView {
         let generation = SecretStore.generation(of: try store.revision())
         return external.join(
             AlgorithmView(generation: generation, modified: .now(), entries: []), of: name)
     }
-    func release(_ name: AlgorithmName) { external.release(name) }
+    func release(_ name: AlgorithmName) {
+        known.forget(name)
+        external.release(name)
+    }
     func seal() { external.seal() }
     func unseal() throws { try external.unseal() }
 }

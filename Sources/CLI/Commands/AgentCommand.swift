@@ -1,4 +1,5 @@
 import ArgumentParser
+import CLinux
 import Console
 import Dispatch
 import FoundationEssentials
@@ -79,6 +80,8 @@ struct AgentCommand: ParsableCommand {
         // Before any thread is started: every thread inherits it.
         let signals = StopSignals()
         Hygiene.protectAgent()
+        // Started by a command, it would be `exe` in lists of processes.
+        _ = unsafe "secretfs-agent".withCString { unsafe linux_name_thread($0) }
         let directory = try state.directory
         let file = LogFile(directory.log)
         LoggingSystem.bootstrap { AgentLog($0, file) }

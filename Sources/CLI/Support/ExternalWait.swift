@@ -4,9 +4,13 @@ import Secrets
 
 /// Waits until an algorithm's external secrets have their values.
 enum ExternalWait {
+    /// In microseconds.
+    private static let longestPause: UInt32 = 20_000
+
     /// - Throws: which have none after `seconds`, and why.
     static func wait(for name: AlgorithmName, _ seconds: UInt32, _ agent: AgentClient) throws(Failure) {
         let end = ContinuousClock.now + .seconds(Int64(seconds))
+        var pause: UInt32 = 2_000
         while true {
             let awaited = try agent.awaited(by: name.description)
             guard let first = awaited.first else { return }
@@ -24,7 +28,8 @@ enum ExternalWait {
                         + "; or do not wait: --wait 0s with run, mount without --wait"
                 )
             }
-            usleep(50_000)
+            usleep(pause)
+            pause = min(pause * 2, longestPause)
         }
     }
 }

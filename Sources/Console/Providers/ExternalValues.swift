@@ -13,18 +13,19 @@ package final class ExternalValues: Sendable {
         var key: ExternalKey?
         /// How often something else was to be shown: part of the generation of views.
         var changes: UInt64 = 0
-        var followed: Set<AlgorithmName> = []
+        /// As of which generation.
+        var followed: [AlgorithmName: UInt64] = [:]
         var process: ProviderProcess?
         /// What stands for a provider in the pipe, and as of when its settings are.
         var known: [ProviderName: (number: UInt32, modified: Timestamp)] = [:]
         var lastNumber: UInt32 = 0
         var armed: UInt64?
-        var lastAged: UInt64 = 0
         var isStopped = true
         /// Whose mounts are to show something else; and what is on its way to a queue, so that many answers at once are one
         /// look at the clock and one reading of a view.
         var unshown: Set<AlgorithmName> = []
         var willShow = false
+        var nextShow: UInt64 = 0
         var willLook = false
     }
     let state = Mutex(State())
@@ -38,8 +39,9 @@ package final class ExternalValues: Sendable {
     private let onChange = Mutex<(@Sendable (AffectedMounts) -> Void)?>(nil)
     /// In nanoseconds: it looks this often anyway while there is something to look at, for ends that the wall clock has.
     private static let longestWait: UInt64 = 10_000_000_000
-    /// In nanoseconds.
-    private static let agePause: UInt64 = 100_000_000
+    /// Nothing is shown for so many times as long as the last time took, and at most for so long, in nanoseconds.
+    private static let restAfterShowing: UInt64 = 8
+    private static let longestRest: UInt64 = 200_000_000
 
     package init(_ store: SecretStore, _ log: Logger) {
         self.store = store
@@ -86,14 +88,19 @@ package final class ExternalValues: Sendable {
             return !state.willShow
         }
         guard isFirst else { return }
-        showing.async { [weak self] in
-            guard let self else { return }
-            let names = state.withLock { state in
-                defer { (state.unshown, state.willShow) = ([], false) }
-                return state.unshown
-            }
-            onChange.withLock { $0 }?(.some(Set(names.map { .algorithm($0) })))
+        let due = DispatchTime(uptimeNanoseconds: max(now, state.withLock { $0.nextShow }))
+        showing.asyncAfter(deadline: due) { [weak self] in self?.show() }
+    }
+
+    private func show() {
+        let (names, begun) = state.withLock { state in
+            defer { (state.unshown, state.willShow) = ([], false) }
+            return (state.unshown, now)
         }
+        onChange.withLock { $0 }?(.some(Set(names.map { .algorithm($0) })))
+        // Where many answers come, each change of many entries would be shown once more.
+        let pause = min((now - begun) * Self.restAfterShowing, Self.longestRest)
+        state.withLock { $0.nextShow = now + pause }
     }
 
     // MARK: For views
@@ -102,10 +109,14 @@ package final class ExternalValues: Sendable {
     package func join(_ view: AlgorithmView, of name: AlgorithmName) -> AlgorithmView {
         let origins = view.origins
         let (joined, isNew, unfit) = state.withLock { state -> (AlgorithmView, Bool, [Entry]) in
-            let isNew = !origins.isEmpty || state.followed.contains(name)
+            // The store's own generation: another one may refer to something else.
+            let isNew = state.followed[name].map { $0 != view.generation } ?? !origins.isEmpty
             if isNew {
                 state.table.follow(name, origins, at: now)
-                if origins.isEmpty { state.followed.remove(name) } else { state.followed.insert(name) }
+                state.followed[name] = origins.isEmpty ? nil : view.generation
+            }
+            guard !origins.isEmpty else {
+                return (view.holding(view.entries, later: state.changes), isNew, [])
             }
             var unfit: [Entry] = []
             let entries = view.entries.compactMap { entry in
@@ -146,7 +157,7 @@ package final class ExternalValues: Sendable {
 
     package func release(_ name: AlgorithmName) {
         let unneeded = state.withLock { state -> ProviderProcess? in
-            guard state.followed.remove(name) != nil else { return nil }
+            guard state.followed.removeValue(forKey: name) != nil else { return nil }
             state.table.unfollow(name)
             guard state.followed.isEmpty else { return nil }
             defer { (state.process, state.known) = (nil, [:]) }
@@ -186,11 +197,6 @@ package final class ExternalValues: Sendable {
         let (affected, given, questions) = state.withLock { state in
             let now = now
             let questions = state.table.questions(at: now)
-            // While many answers come, there is no need to look at the age of all each time.
-            guard now >= state.lastAged + Self.agePause || now < state.lastAged else {
-                return (Set<AlgorithmName>(), [UInt64](), questions)
-            }
-            state.lastAged = now
             let aged = state.table.age(at: now, time: time)
             if !aged.affected.isEmpty { state.changes += 1 }
             return (aged.affected, aged.given, questions)

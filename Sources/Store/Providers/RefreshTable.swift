@@ -5,22 +5,26 @@ package import Secrets
 ///
 /// Times are nanoseconds of a clock that never goes back; what is kept is of the owner's choosing, sealed.
 package struct RefreshTable<Value: Sendable>: Sendable {
-    /// Of one provider, at once: one that hangs takes nothing from others.
-    static var maximumQuestions: Int { 16 }
+    /// Of one provider, at once: one that hangs takes nothing from others. More than the program that asks has open, so
+    /// that it need not wait for us with the next (`ProviderService`).
+    static var maximumQuestions: Int { 32 }
     /// Longer than any provider's own limit for a login and a read (`ProviderHTTP`).
     static var patience: UInt64 { 30 * second }
     static var second: UInt64 { 1_000_000_000 }
 
-    private struct Limits {
+    struct Limits {
         let interval: UInt32
         let maximumAge: UInt32
     }
-    private var items: [SecretOrigin: RefreshItem<Value>] = [:]
-    private var providers: [ProviderName: Limits] = [:]
-    private var lastQuestion: UInt64 = 0
+    var items: [SecretOrigin: RefreshItem<Value>] = [:]
+    private(set) var providers: [ProviderName: Limits] = [:]
+    var lastQuestion: UInt64 = 0
     /// What they are about; some may be given up already.
-    private var asked: [UInt64: SecretOrigin] = [:]
+    var asked: [UInt64: SecretOrigin] = [:]
     private var lastNumber: UInt32 = 0
+    var clock = RefreshClock()
+    /// What was due when all were looked at last, for each provider; the first to ask is the last.
+    var lines: [ProviderName: [SecretOrigin]] = [:]
     private let jitter: @Sendable () -> Double
 
     /// - Parameter jitter: by what an interval is multiplied, so that many do not come due at once.
@@ -50,11 +54,13 @@ package struct RefreshTable<Value: Sendable>: Sendable {
         for place in items.keys where wanted[place] == nil { drop(name, place) }
         for (place, want) in wanted {
             items[place, default: RefreshItem(origin: place, due: now)].want(want, by: name, at: now)
+            note(place)
         }
     }
 
     package mutating func unfollow(_ name: AlgorithmName) {
         for place in Array(items.keys) { drop(name, place) }
+        if items.isEmpty { clock = RefreshClock() }
     }
 
     private mutating func drop(_ name: AlgorithmName, _ place: SecretOrigin) {
@@ -85,44 +91,13 @@ package struct RefreshTable<Value: Sendable>: Sendable {
                 items[place]?.due = now
                 items[place]?.asked = nil
             }
+            note(place)
         }
+        clock.look(at: now)
         return affected
     }
 
-    // MARK: Questions and answers
-
-    /// What is to be asked now. Each is answered by `take`, or given up by `age`.
-    package mutating func questions(at now: UInt64) -> [ProviderQuestion] {
-        asked = asked.filter { id, place in items[place]?.asked?.question == id }
-        var room: [ProviderName: Int] = [:]
-        for place in asked.values { room[place.provider, default: Self.maximumQuestions] -= 1 }
-        var due: [(due: UInt64, place: SecretOrigin)] = []
-        for (place, item) in items where item.due <= now && item.asked == nil {
-            // Most of many have to wait for others: they are not looked at further.
-            guard room[place.provider] != 0 else { continue }
-            due.append((item.due, place))
-        }
-        due.sort { $0.due < $1.due }
-        var questions: [ProviderQuestion] = []
-        for (_, place) in due {
-            guard providers[place.provider] != nil else {
-                note(
-                    ProviderFailure(.malformed, "there is no provider \(place.provider)"), place, at: now)
-                continue
-            }
-            let left = room[place.provider] ?? Self.maximumQuestions
-            guard left > 0 else { continue }
-            room[place.provider] = left - 1
-            lastQuestion += 1
-            items[place]?.asked = (lastQuestion, now + Self.patience)
-            asked[lastQuestion] = place
-            questions.append(
-                ProviderQuestion(
-                    id: lastQuestion, provider: place.provider, reference: place.reference,
-                    version: place.version, known: items[place]?.kept?.version))
-        }
-        return questions
-    }
+    // MARK: Answers
 
     /// Takes the answer to a question.
     ///
@@ -136,6 +111,7 @@ package struct RefreshTable<Value: Sendable>: Sendable {
             item.asked?.question == question
         else { return [] }
         items[place]?.asked = nil
+        defer { note(place) }
         switch answer {
         case .failure(let failure): return note(failure, place, at: now)
         case .unchanged(let timeToLive):
@@ -175,12 +151,13 @@ package struct RefreshTable<Value: Sendable>: Sendable {
 
     /// - Returns: whose mounts show something else now.
     @discardableResult
-    private mutating func note(
+    mutating func note(
         _ failure: ProviderFailure, _ place: SecretOrigin, at now: UInt64
     ) -> Set<AlgorithmName> {
         guard var item = items[place] else { return [] }
         let isNews = item.note(failure, at: now, askedEvery: interval(of: place), nanoseconds)
         items[place] = item
+        note(place)
         return isNews ? Set(item.users.keys) : []
     }
 
@@ -192,20 +169,28 @@ package struct RefreshTable<Value: Sendable>: Sendable {
     ) -> (affected: Set<AlgorithmName>, given: [UInt64]) {
         var affected: Set<AlgorithmName> = []
         var given: [UInt64] = []
-        for (place, item) in items {
-            if let asked = item.asked, asked.deadline <= now {
-                items[place]?.asked = nil
-                self.asked[asked.question] = nil
-                given.append(asked.question)
-                affected.formUnion(
-                    note(ProviderFailure(.down, "\(place.provider) does not answer in time"), place, at: now))
+        for (question, place) in asked {
+            guard let asked = items[place]?.asked, asked.question == question, asked.deadline <= now else {
+                continue
             }
+            items[place]?.asked = nil
+            self.asked[question] = nil
+            given.append(question)
+            affected.formUnion(
+                note(ProviderFailure(.down, "\(place.provider) does not answer in time"), place, at: now))
+        }
+        guard clock.isAgeDue(at: now) else { return (affected, given) }
+        var next = UInt64.max
+        for (place, item) in items {
             guard let kept = item.kept else { continue }
             if now >= oldest(item) || kept.expires.map({ $0 <= time }) ?? false {
                 items[place]?.kept = nil
                 affected.formUnion(item.users.keys)
+            } else {
+                next = min(next, oldest(item))
             }
         }
+        clock.aged(at: now, next: next)
         return (affected, given)
     }
 
@@ -225,6 +210,7 @@ package struct RefreshTable<Value: Sendable>: Sendable {
             items[place]?.kept = nil
             items[place]?.asked = nil
             items[place]?.due = now
+            note(place)
         }
     }
 
@@ -233,19 +219,15 @@ package struct RefreshTable<Value: Sendable>: Sendable {
     /// When there is something to ask or to give up after `now`, of which `questions` were asked; nil: never. What waits for
     /// an answer to others is not in it, and an `expires` is the wall clock's.
     package func wake(after now: UInt64) -> UInt64? {
-        let soon = now + Self.second / 10
-        var next: UInt64?
-        for item in items.values {
-            var moments: (UInt64?, UInt64?)
-            moments.0 = item.asked.map { max($0.deadline, soon) } ?? (item.due > now ? item.due : nil)
-            moments.1 = item.kept == nil ? nil : max(oldest(item), soon)
-            if let moment = moments.0 { next = min(next ?? moment, moment) }
-            if let moment = moments.1 { next = min(next ?? moment, moment) }
+        let deadlines = asked.compactMap { question, place in
+            items[place]?.asked.flatMap { $0.question == question ? $0.deadline : nil }
         }
-        return next
+        let soon = now + Self.second / 10
+        let next = min(clock.nextLook, max(min(deadlines.min() ?? .max, clock.nextAge), soon))
+        return next == .max ? nil : next
     }
 
-    private func oldest(_ item: RefreshItem<Value>) -> UInt64 {
+    func oldest(_ item: RefreshItem<Value>) -> UInt64 {
         let age = providers[item.origin.provider]?.maximumAge ?? ExternalProvider.defaultMaximumAge
         return item.confirmed + UInt64(age) * Self.second
     }

@@ -160,6 +160,7 @@ import Testing
         let end = Timestamp(seconds: 2_000, nanoseconds: 0)
         answer(.value("one", try facts("1", expires: end)), ask()[0])
         #expect(table.age(at: now, time: Timestamp(seconds: 1_999, nanoseconds: 0)).affected.isEmpty)
+        pass(1)
         #expect(table.age(at: now, time: end).affected == [algorithm])
         #expect(shown(first) == nil)
     }
@@ -213,7 +214,8 @@ import Testing
     }
 
     @Test
-    mutating func `a provider that hangs is asked sixteen things at once, and takes nothing from another`()
+    mutating func
+        `a provider that hangs is asked so many things at once and no more, and takes nothing from another`()
         throws
     {
         let slow = try (0..<40).map {
@@ -223,7 +225,7 @@ import Testing
             [try provider("slow", 60, 600), try provider("vault", 60, 600)], changed: [], at: now)
         table.follow(algorithm, (slow + [first]).map { ($0, .first) }, at: now)
         let questions = ask()
-        #expect(questions.count { $0.provider.text == "slow" } == 16)
+        #expect(questions.count { $0.provider.text == "slow" } == RefreshTable<String>.maximumQuestions)
         #expect(questions.contains { $0.reference == first.reference })
         // Those that wait for others wake nobody, again and again.
         #expect(try #require(table.wake(after: now)) >= now + 30 * Self.seconds)
