@@ -203,6 +203,7 @@ extension Failure {
             self.init(
                 .badInput, "secrets refer to the provider \(name): \(list)",
                 hint: "let them refer to something else, or delete them: secretfs secret delete")
+        case .providerMoved(let move): self.init(move)
         case .externalValue(let secret, let origin):
             self.init(
                 .badInput, "the value of \(secret) is kept by the provider \(origin.provider)",

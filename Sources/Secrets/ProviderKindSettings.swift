@@ -9,9 +9,11 @@ extension ProviderKind {
     }
 
     private static let vaultSettings = [
-        ProviderSetting("vault_addr", "https://HOST:PORT", isRequired: true),
+        ProviderSetting("vault_addr", "https://HOST:PORT", isRequired: true, isAddress: true),
         ProviderSetting("vault_namespace", "the namespace, if there are any"),
-        ProviderSetting("ca_certificate", "the CA of its certificate in PEM form, if it is no public one"),
+        ProviderSetting(
+            "ca_certificate", "the CA of its certificate in PEM form, if it is no public one", isAddress: true
+        ),
         ProviderSetting(
             "login", "token (default), approle, kubernetes, jwt or cert",
             localValues: ["kubernetes", "jwt"]),
@@ -33,7 +35,7 @@ extension ProviderKind {
     ]
 
     private static let azureSettings = [
-        ProviderSetting("vault_url", "https://NAME.vault.azure.net", isRequired: true),
+        ProviderSetting("vault_url", "https://NAME.vault.azure.net", isRequired: true, isAddress: true),
         ProviderSetting(
             "login", "client_secret (default), workload_identity or managed_identity",
             localValues: ["workload_identity", "managed_identity"]),
@@ -45,14 +47,17 @@ extension ProviderKind {
             "jwt_file", "a file with the token, read anew for each login, for workload_identity",
             isLocal: true),
         ProviderSetting(
-            "authority_host", "https://HOST where tokens are asked for, if it is none of Microsoft's"),
-        ProviderSetting("ca_certificate", "the CA of both in PEM form, if it is no public one"),
+            "authority_host", "https://HOST where tokens are asked for, if it is none of Microsoft's",
+            isAddress: true),
+        ProviderSetting(
+            "ca_certificate", "the CA of both in PEM form, if it is no public one", isAddress: true),
         ProviderSetting("vault_secret_prefix", "what the names of new secrets begin with"),
     ]
 
     private static let awsSettings = [
         ProviderSetting("region", "for example eu-central-1", isRequired: true),
-        ProviderSetting("endpoint", "https://HOST, if it is not AWS's own of that region"),
+        ProviderSetting(
+            "endpoint", "https://HOST, if it is not AWS's own of that region", isAddress: true),
         ProviderSetting(
             "login", "keys (default), web_identity, container or instance",
             localValues: ["web_identity", "container", "instance"]),
@@ -63,14 +68,17 @@ extension ProviderKind {
         ProviderSetting(
             "jwt_file", "a file with the token, read anew for each login, for web_identity", isLocal: true),
         ProviderSetting(
-            "sts_endpoint", "https://HOST, if it is not AWS's own of that region, for web_identity"),
+            "sts_endpoint", "https://HOST, if it is not AWS's own of that region, for web_identity",
+            isAddress: true),
         ProviderSetting(
             "container_credentials_uri", "what AWS_CONTAINER_CREDENTIALS_FULL_URI says, for container",
             isLocal: true),
         ProviderSetting(
             "container_token_file", "what AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE says, for container",
             isLocal: true),
-        ProviderSetting("ca_certificate", "the CA of its certificate in PEM form, if it is no public one"),
+        ProviderSetting(
+            "ca_certificate", "the CA of its certificate in PEM form, if it is no public one", isAddress: true
+        ),
         ProviderSetting("vault_secret_prefix", "what the names of new secrets begin with"),
     ]
 }

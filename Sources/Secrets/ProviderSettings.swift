@@ -11,11 +11,14 @@ package struct ProviderSetting: Sendable {
     package let isLocal: Bool
     /// With these values who the machine is counts, or a file of its: as above.
     package let localValues: Set<String>
+    /// It says to whom credentials are sent: where that is, or which certificate proves it.
+    package let isAddress: Bool
 
     package init(
         _ name: String, _ about: String, isRequired: Bool = false, isSecret: Bool = false,
-        isLocal: Bool = false, localValues: Set<String> = []
+        isLocal: Bool = false, localValues: Set<String> = [], isAddress: Bool = false
     ) {
+        self.isAddress = isAddress
         self.isLocal = isLocal
         self.localValues = localValues
         self.name = name

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from conftest import PLANTED
-from providers_support import ROOT, bao  # noqa: F401 (fixture)
+from providers_support import ROOT, bao, silent  # noqa: F401 (fixtures)
 from server_support import Client
 from support import ALGORITHM, empty, store, wait_until  # noqa: F401 (fixtures)
 from test_providers import opens
@@ -77,6 +77,21 @@ def test_no_file_of_the_machine_is_named_by_api(admin, bao, provider):
     for login in ("instance", "container", "web_identity"):
         body = {"name": "b", "moduleName": "secretfs.aws-secrets-manager", "configuration": {"region": "x", "endpoint": "https://elsewhere.example.org", "login": login}}
         admin.ask("POST", ADMIN, body).refused(400, 8001, f"login {login}")
+
+
+def test_credentials_do_not_follow_to_another_address(admin, bao, provider, store, silent):
+    """> By API and on the pages an address is changed together with all credentials that would be sent there — docs/PROVIDERS.md"""
+    path = f"{ADMIN}/{provider['id']}"
+    for moved in ({"vault_addr": silent.address}, {"ca_certificate": "x"}, {"vault_addr": silent.address, "role_id": "r", "secret_id": "s"}):
+        admin.ask("POST", path, {"configuration": moved}).refused(400, 8001, "says who is sent vault_token")
+    # The same address is none.
+    assert admin.ask("POST", path, {"configuration": {"vault_addr": bao.address, "role_id": "r"}}).status == 200
+    assert admin.ask("POST", path, {"configuration": {"vault_addr": silent.address, "vault_token": "mine"}}).status == 200
+    # On the command line it is, for whoever can read them anyway.
+    store.does("provider", "update", "vault", "--set", f"vault_addr={bao.address}")
+    store.does("provider", "update", "vault", "--set", "login=jwt", "--set", "role=r", "--set", "jwt_file=/etc/hostname", "--unset", "vault_token")
+    admin.ask("POST", path, {"configuration": {"vault_addr": silent.address}}).refused(400, 8001, "command line only")
+    assert not silent.taken
 
 
 def test_a_test_says_what_is_found_and_what_is_wrong(admin, bao, provider):
@@ -176,6 +191,8 @@ def test_a_provider_is_made_tested_changed_and_removed_on_the_pages(boss, bao, s
     assert boss.send("/providers/vault/update", {"description": "changed"}).status == 303
     shown = store.json("provider", "show", "vault")
     assert shown["description"] == "changed" and shown["settings"] == ["vault_addr", "vault_token"]
+    answer = boss.send("/providers/vault/update", {"vault_addr": "https://elsewhere.example.org"})
+    assert answer.status == 422 and "vault_addr says who is sent vault_token" in answer.body.decode()
     assert boss.post("/providers/vault/default", form).status == 303
     assert store.json("provider", "show", "vault")["default"]
     boss.send("/providers/vault/remove")

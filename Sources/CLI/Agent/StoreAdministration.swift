@@ -198,7 +198,7 @@ extension AdministrationError.Reason {
         case .algorithmExists, .secretsExist, .exists, .userExists, .nodeExists, .providerExists:
             self = .exists
         case .dangerousNames, .versionInUse, .isNode, .enrollmentRefused, .externalValue, .internalValue,
-            .providerInUse:
+            .providerInUse, .providerMoved:
             self = .notPermitted
         case .needsFileDelivery, .grantTooWide, .tooManyGrants, .tooManyUsers, .tooManyRoles,
             .tooManyKeys, .passwordLength, .tooManyAllowed:

@@ -79,7 +79,7 @@ struct ProviderCommand: ParsableCommand {
             guard !settings.isEmpty || !unset.isEmpty else {
                 throw Failure(.usage, "nothing to change", hint: "see secretfs help provider update")
             }
-            ProviderReport(try store.updateProvider(name, update), isDefault: false).show()
+            ProviderReport(try store.updateProvider(name, update, takesAlong: true), isDefault: false).show()
         }
     }
 

@@ -41,7 +41,7 @@ extension APIError {
         case .dangerousNames:
             self = .constraint("\(said); an administrator can insist on it on the command line")
         case .algorithmExists, .secretsExist, .tooLong, .grantTooWide, .tooManyGrants, .versionInUse,
-            .versionMoved, .externalValue, .providerInUse, .providerExists:
+            .versionMoved, .externalValue, .providerInUse, .providerExists, .providerMoved:
             self = .constraint(said)
         case .lostRace, .storage(.conflict), .storage(.busy), .storage(.revisionGone), .audit(.busy):
             self.init(

@@ -32,6 +32,7 @@ package enum StoreError: Error, Equatable {
     case providerMissing(ProviderName)
     case providerExists(ProviderName)
     case providerInUse(ProviderName, [ProviderUse])
+    case providerMoved(ProviderMove)
     /// A provider has the value: nothing can be put in its place here.
     case externalValue(EnvironmentName, SecretOrigin)
     /// No provider has the value.

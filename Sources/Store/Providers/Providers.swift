@@ -79,13 +79,16 @@ extension SecretStore {
         }
     }
 
-    /// - Throws: `.providerMissing`.
+    /// - Parameter takesAlong: whether credentials that are there may go to another address: for who could read them anyway.
+    /// - Throws: `.providerMissing`, `.providerMoved`.
     @discardableResult
     package func updateProvider(
-        _ name: ProviderName, _ update: ProviderUpdate, by actor: Actor = .thisProcess
+        _ name: ProviderName, _ update: ProviderUpdate, takesAlong: Bool = false,
+        by actor: Actor = .thisProcess
     ) throws(StoreError) -> ExternalProvider {
         try retrying("provider \(name)") { () throws(StoreError) in
             let found = try findProvider(name)
+            if !takesAlong { try checkMove(of: found, by: update) }
             var next = found.value
             let details = next.apply(update)
             guard !details.isEmpty else { return next }

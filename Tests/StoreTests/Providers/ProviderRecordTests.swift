@@ -69,6 +69,37 @@ import Testing
         }
     }
 
+    @Test func `credentials go to another address only with who gives them, or who could read them`() throws {
+        try withAlgorithm { store, _ in
+            let there = ["vault_addr": "https://a", "vault_token": "planted", "secret_id": "planted"]
+            try store.createProvider(vault, .vault, settings(there))
+            func moved(_ credentials: [String]) -> StoreError {
+                .providerMoved(
+                    ProviderMove(provider: vault, setting: "vault_addr", credentials: credentials))
+            }
+            #expect(throws: moved(["vault_token", "secret_id"])) {
+                try store.updateProvider(vault, settings(["vault_addr": "https://b"]))
+            }
+            #expect(throws: moved(["secret_id"])) {
+                try store.updateProvider(vault, settings(["vault_addr": "https://b", "vault_token": "new"]))
+            }
+            var without = try settings(["vault_addr": "https://b", "vault_token": "new"])
+            without.unset = ["secret_id"]
+            try store.updateProvider(vault, without)
+            // The same is no other one; and who could read them anyway may say anything.
+            try store.updateProvider(vault, settings(["vault_addr": "https://b", "role": "r"]))
+            try store.updateProvider(vault, settings(["vault_addr": "https://c"]), takesAlong: true)
+            var untrusted = ProviderUpdate()
+            untrusted.unset = ["vault_addr"]
+            #expect(throws: moved(["vault_token"])) { try store.updateProvider(vault, untrusted) }
+            try store.updateProvider(
+                vault, settings(["login": "kubernetes", "vault_token": "new"]), takesAlong: true)
+            #expect(throws: moved([])) {
+                try store.updateProvider(vault, settings(["vault_addr": "https://d", "vault_token": "x"]))
+            }
+        }
+    }
+
     @Test func `an external secret refers to a provider that there is, and opens nothing by itself`() throws {
         try withAlgorithm { store, directory in
             #expect(throws: StoreError.providerMissing(vault)) {

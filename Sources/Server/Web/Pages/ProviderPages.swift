@@ -89,8 +89,13 @@ struct ProviderPages: Sendable {
         var input = ProviderInput(of: provider)
         let update = try input.take(try call.filledForm())
         guard input.errors.isEmpty else { return page(call, input) }
-        try site.service.change(call.call) { actor in
-            _ = try site.service.store.updateProvider(provider.name, update, by: actor)
+        do {
+            try site.service.change(call.call) { actor in
+                _ = try site.service.store.updateProvider(provider.name, update, by: actor)
+            }
+        } catch StoreError.providerMoved(let move) {
+            input.errors[move.setting] = Failure(StoreError.providerMoved(move)).message
+            return page(call, input)
         }
         return site.done(call, "\(provider.name) is changed.", at: Self.path)
     }
