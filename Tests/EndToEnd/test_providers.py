@@ -341,8 +341,10 @@ def test_many_secrets_cost_one_login_and_at_most_one_request_each_in_an_interval
         "--secret", "secret_id", "--interval", "10s", input=secret.encode())
     for number in range(count):
         refer(store, f"S{number}", f"secret/data/nlp/many#F{number}")
-    mounts = [store.mount(name=f"mount{number}") for number in range(3)]
-    wait_until(mounts[0], lambda: all(opens(mounts[0] / f"S{number}") == str(number).encode() for number in range(count)), 60)
+    for number in range(3):
+        # When the command returns, all are there.
+        mount = store.mount("--wait", "60s", name=f"mount{number}")
+        assert [number for number in range(count) if opens(mount / f"S{number}") != str(number).encode()] == []
     time.sleep(20)
     logins = [path for path in counting.paths if path == "/v1/auth/approle/login"]
     reads = [path for path in counting.paths if path.startswith("/v1/secret/")]

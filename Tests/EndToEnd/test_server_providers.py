@@ -174,6 +174,33 @@ def boss(server):
     return Visitor(server, "boss", "admin")
 
 
+def test_on_the_pages_an_administrator_lets_a_secret_refer_to_what_is_there(boss, server, bao, store):
+    """> an administrator may name what is there already (*Reference*) — docs/WEB.md"""
+    assert 'name="reference"' not in boss.get(f"{SECRETS}/new").body.decode(), "there is nothing to refer to"
+    bao.put("other", password="of others")
+    boss.send("/new-provider/vault", {"name": "vault", "vault_addr": bao.address, "vault_token": bao.token(WRITER), "interval": "5"})
+    form = boss.get(f"{SECRETS}/new").body.decode()
+    ids = {name: id for id, _, name in re.findall(r'<option value="([0-9a-f-]{36})"( selected)?>([^<]*)</option>', form)}
+    good = {"short_name": "DB", "secret_key": "DB", "provider_id": ids["vault"], "reference": "secret/data/other#password"}
+    internal = ids["algorithmia_internal_secret_provider (default)"]
+    for change, words in [
+        ({"provider_id": internal}, "Choose the external provider"), ({"secret_value": PLANTED.decode()}, "The value is at the provider"),
+        ({"reference": "a\x01b"}, "reference-error"), ({"reference": " "}, "Type or paste the value"),
+    ]:
+        answer = boss.send(f"{SECRETS}/new", {**good, **change})
+        assert answer.status == 422 and words in answer.body.decode(), (change, answer)
+    assert store.names() == []
+    assert boss.send(f"{SECRETS}/new", good).status == 303
+    made = store.json("secret", "show", ALGORITHM, "DB")
+    assert made["from"] == "secret/data/other#password"
+    mount = store.mount()
+    wait_until(mount, lambda: opens(mount / "DB") == b"of others")
+    carol = Visitor(server, "carol", f"collaborator:{ALGORITHM}")
+    assert 'name="reference"' not in carol.get(f"{SECRETS}/new").body.decode()
+    assert carol.send(f"{SECRETS}/new", {**good, "secret_key": "MINE"}).status == 400
+    assert store.names() == ["DB"]
+
+
 def test_a_provider_is_made_tested_changed_and_removed_on_the_pages(boss, bao, store):
     token = bao.token(WRITER)
     assert "/new-provider/vault" in boss.get("/providers").body.decode()

@@ -97,6 +97,7 @@ package final class ExternalValues: Sendable {
             defer { (state.unshown, state.willShow) = ([], false) }
             return (state.unshown, now)
         }
+        guard !names.isEmpty else { return }
         onChange.withLock { $0 }?(.some(Set(names.map { .algorithm($0) })))
         // Where many answers come, each change of many entries would be shown once more.
         let pause = min((now - begun) * Self.restAfterShowing, Self.longestRest)
@@ -170,9 +171,11 @@ package final class ExternalValues: Sendable {
     /// What has no value now, or none that is confirmed.
     package var troubles: [ProviderTrouble] { state.withLock { $0.table.troubles } }
 
-    /// What `name` shows that has never had a value, or has none any more.
+    /// What `name` shows that has never had a value, or has none any more. When it is empty, mounts show all values.
     package func awaited(by name: AlgorithmName) -> [ProviderTrouble] {
-        state.withLock { $0.table.awaited(by: name) }
+        let awaited = state.withLock { $0.table.awaited(by: name) }
+        if awaited.isEmpty { showing.sync { show() } }
+        return awaited
     }
 
     // MARK: The clock

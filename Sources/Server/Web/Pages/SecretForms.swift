@@ -17,24 +17,27 @@ struct SecretForms: Sendable {
     func create(_ call: PageCall) throws -> PageAnswer {
         let name = try changeableAlgorithm(call)
         let form = try call.filledForm()
-        try form.allowOnly(SecretInput.fields.union(["secret_key"]))
+        let mayRefer = try mayRefer(call)
+        try form.allowOnly(SecretInput.fields.union(mayRefer ? ["secret_key", "reference"] : ["secret_key"]))
         var input = try SecretInput(form, site.service.providers)
         let variable = input.parse("secret_key", input.variable) { text throws(NameError) in
             try EnvironmentName(text)
         }
-        let value = try input.value(form)
-        if input.errors["secret_value"] == nil, value?.count ?? 0 == 0 {
+        let origin = mayRefer ? try input.origin(form) : nil
+        let value = try origin == nil ? input.value(form) : SecretStore.noValue
+        if input.errors["secret_value"] == nil, input.reference.isEmpty, value?.count ?? 0 == 0 {
             input.errors["secret_value"] = "Type or paste the value"
         }
         guard input.errors.isEmpty, let variable, let value, let displayName = input.parsedName,
             let about = input.parsedAbout, let provider = input.provider
         else { return try newPage(call, name, input) }
         let new = NewSecret(
-            name: variable, displayName: displayName, about: about, delivery: input.delivery, value: value)
+            name: variable, displayName: displayName, about: about, delivery: input.delivery, value: value,
+            origin: origin)
         do {
             try site.service.change(call.call) { actor in
                 let store = site.service.store
-                guard provider != .internal else {
+                guard provider != .internal, origin == nil else {
                     _ = try store.createSecrets([new], of: .algorithm(name), by: actor)
                     return
                 }
@@ -50,8 +53,15 @@ struct SecretForms: Sendable {
         return site.done(call, "\(variable) is made.", at: SettingsPage.path(name))
     }
 
+    /// As by API (`SecretCalls.origin`).
+    private func mayRefer(_ call: PageCall) throws -> Bool {
+        try call.principal().permissions.mayManageProviders
+            && site.service.providers.choices().contains { $0.name != .internal }
+    }
+
     private func newPage(_ call: PageCall, _ name: AlgorithmName, _ input: SecretInput) throws -> PageAnswer {
         var fields = input.fields
+        fields["mayRefer"] = try mayRefer(call)
         fields["isNew"] = true
         fields["heading"] = "New secret"
         fields["button"] = "Create Secret"

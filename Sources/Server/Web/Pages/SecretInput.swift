@@ -6,7 +6,7 @@ import Store
 struct SecretInput {
     /// The order in which the page has them.
     private static let order = [
-        "provider_id", "short_name", "description", "secret_key", "secret_value", "delivery",
+        "provider_id", "reference", "short_name", "description", "secret_key", "secret_value", "delivery",
     ]
     /// Of both forms.
     static let fields: Set = [
@@ -19,6 +19,8 @@ struct SecretInput {
     private(set) var delivery = Delivery.env
     /// Nil: the default.
     private(set) var provider: ProviderName?
+    /// Of what is at the provider already; empty: the value is typed.
+    private(set) var reference = ""
     private(set) var parsedName: DisplayName?
     private(set) var parsedAbout: Description?
     /// By field.
@@ -55,6 +57,23 @@ struct SecretInput {
         }
     }
 
+    /// What a new secret refers to, and what stands in its value's place; `errors` says what is wrong with it.
+    ///
+    /// - Returns: nil if nothing was typed, or nothing that can be.
+    mutating func origin(_ form: FormBody) throws -> SecretOrigin? {
+        reference = Search.trimmed(try form.string("reference"))
+        guard !reference.isEmpty else { return nil }
+        let parsed = parse("reference", reference) { text throws(NameError) in try ProviderReference(text) }
+        if provider == .internal {
+            errors["reference"] = "Choose the external provider that it is at, or leave this empty"
+        }
+        if try value(form)?.count ?? 0 > 0 {
+            errors["secret_value"] = "The value is at the provider: leave this empty, or the reference"
+        }
+        guard let parsed, let provider, provider != .internal else { return nil }
+        return SecretOrigin(provider: provider, reference: parsed)
+    }
+
     /// Nil where there is none; what is wrong with it is in `errors`.
     mutating func value(_ form: FormBody) throws -> SecretValue? {
         do { return try form.value("secret_value", isText: true) } catch is ValueTooLong {
@@ -85,7 +104,8 @@ struct SecretInput {
     /// For the form's template.
     var fields: PageFields {
         var fields: PageFields = [
-            "displayName": displayName, "about": about, "variable": variable, "isFile": delivery == .file,
+            "displayName": displayName, "about": about, "reference": reference, "variable": variable,
+            "isFile": delivery == .file,
             "isWrong": !errors.isEmpty,
         ]
         for (field, message) in errors { fields["\(field)Error"] = message }

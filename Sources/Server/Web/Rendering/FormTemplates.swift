@@ -17,7 +17,11 @@ extension Templates {
         {{/secretID}}<div class="field"><label for="provider_id">Secret provider</label>
         <select id="provider_id" name="provider_id"{{#provider_idError}} aria-invalid="true" aria-describedby="provider_id-error"{{/provider_idError}}>{{#providers}}<option value="{{id}}"{{#isChosen}} selected{{/isChosen}}>{{name}}</option>{{/providers}}</select>
         {{#provider_idError}}<p class="error" id="provider_id-error">{{provider_idError}}</p>{{/provider_idError}}</div>
-        <div class="field"><label for="short_name">Display name</label>
+        {{#mayRefer}}<div class="field"><label for="reference">Reference</label>
+        <input class="code" id="reference" name="reference" autocomplete="off" autocapitalize="none" spellcheck="false" value="{{reference}}" aria-describedby="reference-hint{{#referenceError}} reference-error{{/referenceError}}"{{#referenceError}} aria-invalid="true"{{/referenceError}}>
+        <p class="hint" id="reference-hint">Where the value is at an external provider already, for example <code>secret/data/db#password</code>. Empty: what is typed below is written there.</p>
+        {{#referenceError}}<p class="error" id="reference-error">{{referenceError}}</p>{{/referenceError}}</div>
+        {{/mayRefer}}<div class="field"><label for="short_name">Display name</label>
         <input id="short_name" name="short_name" maxlength="128" autocomplete="off" required value="{{displayName}}"{{#short_nameError}} aria-invalid="true" aria-describedby="short_name-error"{{/short_nameError}}>
         {{#short_nameError}}<p class="error" id="short_name-error">{{short_nameError}}</p>{{/short_nameError}}</div>
         <div class="field"><label for="description">Description</label>
