@@ -103,6 +103,7 @@ def test_after_max_stale_nothing_is_opened_until_the_server_is_back(world):
         assert (mount / "KEY").read_bytes() == VALUE
         time.sleep(0.05)
     world.store.does("node", "set", "worker", "--max-stale", "20s")
+    wait_for(lambda: connection(world.node)["maxStale"] == 20)
     world.server.stop(signal.SIGKILL)
     cut = time.monotonic()
     unconnected(world.node)

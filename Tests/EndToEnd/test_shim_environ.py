@@ -128,7 +128,7 @@ def test_a_dangling_link_called_environ_is_no_plain_directory(shim, tmp_path):
 def test_an_environ_that_may_not_be_read_is_refused(shim, environ, tmp_path):
     directory = environ({b"KEY": PLANTED})
     (directory / ".environ").chmod(0o400)
-    for parent in [tmp_path, *tmp_path.parents][:3]:
+    for parent in [tmp_path, *tmp_path.parents][:4]:
         parent.chmod(0o755)
     binary = tmp_path / "secretfs-env"
     binary.write_bytes(shim.binary.read_bytes())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PLANTED
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -185,7 +186,9 @@ def test_a_keyboard_is_enough(server, store):
         browser.find_element(By.TAG_NAME, "body").send_keys("")
         tab_to("user")
         press("admin", Keys.TAB, PASSWORD.decode(), Keys.ENTER)
-        WebDriverWait(browser, 20).until(lambda _: browser.find_elements(By.TAG_NAME, "h1")[0].text == "Secrets")
+        # Of the page before it may be gone between the two.
+        patient = WebDriverWait(browser, 20, ignored_exceptions=[StaleElementReferenceException, IndexError])
+        patient.until(lambda _: browser.find_elements(By.TAG_NAME, "h1")[0].text == "Secrets")
         press(Keys.TAB)
         assert browser.switch_to.active_element.text == "Skip to the content"
         press(Keys.ENTER)
