@@ -11,6 +11,8 @@ struct AgentCommands: Sendable {
     private let trail: any AuditTrail
     private let follower: Follower
     private let node: NodeViews?
+    /// Of external secrets without a value, in one answer.
+    private static let shownTroubles = 50
     private let external: ExternalValues
     private let started = Timestamp.now()
 
@@ -38,7 +40,8 @@ struct AgentCommands: Sendable {
                     version: CommandProgram.version, pid: getpid(),
                     mounts: mounts.count + adminMounts.mounts.count, started: started.description,
                     sealed: keys.isSealed, keysOutdated: keys.isOutdated, node: node?.status,
-                    external: (node?.awaited() ?? external.troubles.map { ExternalStatus($0) }).prefix(50)
+                    external: (node?.awaited() ?? external.troubles.map { ExternalStatus($0) })
+                        .prefix(Self.shownTroubles)
                         .map(\.self)))
         case .mounts(let skip):
             let all =
@@ -67,8 +70,10 @@ struct AgentCommands: Sendable {
             return .done
         case .awaited(let algorithm):
             let name = try AlgorithmName(algorithm)
-            let awaited = node?.awaited(by: name) ?? external.awaited(by: name).map { ExternalStatus($0) }
-            return .awaited(Array(awaited.prefix(50)))
+            let awaited =
+                node?.awaited(by: name)
+                ?? external.awaited(by: name, atMost: Self.shownTroubles).map { ExternalStatus($0) }
+            return .awaited(Array(awaited.prefix(Self.shownTroubles)))
         case .stop, .seal, .unseal, .expect:
             return .done
         }

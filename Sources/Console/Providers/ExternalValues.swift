@@ -171,9 +171,10 @@ package final class ExternalValues: Sendable {
     /// What has no value now, or none that is confirmed.
     package var troubles: [ProviderTrouble] { state.withLock { $0.table.troubles } }
 
-    /// What `name` shows that has never had a value, or has none any more. When it is empty, mounts show all values.
-    package func awaited(by name: AlgorithmName) -> [ProviderTrouble] {
-        let awaited = state.withLock { $0.table.awaited(by: name) }
+    /// Some of what `name` shows that has never had a value, or has none any more: at most `limit`. When it is empty, mounts
+    /// show all values.
+    package func awaited(by name: AlgorithmName, atMost limit: Int) -> [ProviderTrouble] {
+        let awaited = state.withLock { $0.table.awaited(by: name, atMost: limit) }
         if awaited.isEmpty { showing.sync { show() } }
         return awaited
     }

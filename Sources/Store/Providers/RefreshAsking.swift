@@ -9,7 +9,8 @@ extension RefreshTable {
         for place in asked.values { room[place.provider, default: Self.maximumQuestions] -= 1 }
         if clock.isDue(at: now) { lineUp(at: now) }
         var questions: [ProviderQuestion] = []
-        for name in lines.keys {
+        // A copy: lines that somebody else holds would be copied whole.
+        for name in Array(lines.keys) {
             while room[name] != 0, let place = lines[name]?.popLast() {
                 guard let item = items[place], item.due <= now, item.asked == nil else { continue }
                 guard providers[name] != nil else {

@@ -247,9 +247,13 @@ package struct RefreshTable<Value: Sendable>: Sendable {
             .sorted { $0.origin.description < $1.origin.description }
     }
 
-    /// What `name` shows that has never had a value, or has none any more. In no order: it is asked for again and again.
-    package func awaited(by name: AlgorithmName) -> [ProviderTrouble] {
-        items.values.filter { $0.kept == nil && !$0.isAbsent && $0.users[name] != nil }.map(\.trouble)
+    /// Some of what `name` shows that has never had a value, or has none any more: at most `limit`. In no order: it is asked
+    /// for again and again.
+    package func awaited(by name: AlgorithmName, atMost limit: Int) -> [ProviderTrouble] {
+        let awaited = items.values.lazy.filter { item in
+            item.kept == nil && !item.isAbsent && item.users[name] != nil
+        }
+        return awaited.prefix(limit).map(\.trouble)
     }
 }
 
