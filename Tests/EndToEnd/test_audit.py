@@ -349,6 +349,17 @@ def test_a_restored_store_whose_key_was_not_at_hand_works_and_says_what_is_missi
     store.run("audit", "verify", "--state", other).failed(DAMAGED, "removed")
 
 
+def test_a_log_that_was_cut_is_not_whole_because_its_anchor_was_deleted(store):
+    """Whoever can write to storage, without any key, can delete a record."""
+    store.create("KEY", PLANTED)
+    subprocess.run(["sqlite3", store.state / "store.db", "DELETE FROM record WHERE CAST(key AS TEXT) = 'audit-anchor'"], check=True)
+    log = store.state / "audit.log"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(True)[:2]))
+    for command in (["audit", "verify"], ["secret", "list", ALGORITHM]):
+        store.run(*command).failed(DAMAGED, "audit-anchor is damaged")
+    store.run("audit", "show", "--limit", str(2**63 - 1)).failed(64, "--limit")
+
+
 def test_a_denial_says_which_kinds_of_the_rule_did_not_match(store):
     store.create("A", b"1")
     mount = store.mount("--mode", "0444")

@@ -29,7 +29,9 @@ struct AuditCommand: ParsableCommand {
         @Flag(help: "Print one JSON object a line, as the log has it.") var json = false
 
         func validate() throws {
-            guard limit.map({ $0 >= 0 }) ?? true else { throw ValidationError("--limit must be 0 or more") }
+            guard limit.map((0...1_000_000_000).contains) ?? true else {
+                throw ValidationError("--limit must be 0 to 1000000000")
+            }
         }
 
         func run() throws {

@@ -7,16 +7,20 @@ extension SealedStore {
     func opened(_ keys: OpenKeys, root: HeldRootKey?) throws(StoreError) -> SecretStore {
         func record(_ key: RecordKey) -> StoredRecord? { audit.first { $0.key == key } }
         guard let keyRecord = record(Keys.auditKey) else { throw .damaged(record: Keys.auditKey.text) }
+        // Each store is made with both. Without the anchor, a log that somebody cut would be whole.
+        guard let anchorRecord = record(Keys.auditAnchor) else {
+            throw .damaged(record: Keys.auditAnchor.text)
+        }
         let log: AuditLog
         do {
             let sealer = try keys.sealer
             let key = try AuditKey(opening: keyRecord.bytes, sealer)
-            let link = try record(Keys.auditAnchor).map { try AuditAnchor(decoding: sealer.text($0)).link }
+            let link = try AuditAnchor(decoding: sealer.text(anchorRecord)).link
             let settings = try record(Keys.auditSettings).map {
                 try AuditSettings(decoding: sealer.text($0))
             }
             log = try AuditLog(
-                at: directory, key, known: link ?? .start, settings: settings ?? AuditSettings())
+                at: directory, key, known: link, settings: settings ?? AuditSettings())
         } catch SealError.unknownKey(let id) {
             throw .unknownKey(record: Keys.auditKey.text, id)
         } catch {

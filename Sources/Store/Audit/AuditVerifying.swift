@@ -38,7 +38,7 @@ extension SecretStore {
     /// Checks every line of the audit log, and that none is missing that storage knows of.
     package func verifyAudit() throws(StoreError) -> AuditVerdict {
         // Before the files: what is written meanwhile is not missed.
-        let anchor = try auditAnchor()
+        guard let anchor = try auditAnchor() else { throw .damaged(record: Keys.auditAnchor.text) }
         return try auditing { () throws(AuditError) in try audit.verify(against: anchor) }
     }
 }
