@@ -102,6 +102,10 @@ package struct BatchSealer: Sendable {
     package func forget() { key.withLock { $0 = nil } }
     package func restore(_ membership: Membership) { key.withLock { $0 = membership.sealingKey } }
 
+    fileprivate func check() throws(OpenError) {
+        if key.withLock({ $0 == nil }) { throw .sealed }
+    }
+
     fileprivate func cipher(_ encapsulated: [UInt8], _ algorithm: AlgorithmName) throws(OpenError)
         -> XAES256GCM
     {
@@ -129,6 +133,10 @@ package struct BatchSealer: Sendable {
     }
 
     package func forget() { cipher.withLock { $0 = nil } }
+
+    fileprivate func check() throws(OpenError) {
+        if cipher.withLock({ $0 == nil }) { try key.check() }
+    }
 
     fileprivate func open(
         _ sealed: [UInt8], as held: HeldVersion, into destination: inout OutputRawSpan
@@ -169,9 +177,20 @@ package struct NodeEntry: SealedEntry {
     }
 
     package func open(into destination: inout OutputRawSpan) throws(OpenError) {
-        guard let sealed else { throw told.map { $0.provider != .internal } ?? false ? .awaited : .damaged }
-        if let expires, expires <= .now() { throw .awaited }
-        try sealed.batch.open(sealed.bytes, as: held, into: &destination)
+        let value = try usable
+        try value.batch.open(value.bytes, as: held, into: &destination)
+    }
+
+    package func check() throws(OpenError) { try usable.batch.check() }
+
+    private var usable: ReceivedValue {
+        get throws(OpenError) {
+            guard let sealed else {
+                throw told.map { $0.provider != .internal } ?? false ? .awaited : .damaged
+            }
+            if let expires, expires <= .now() { throw .awaited }
+            return sealed
+        }
     }
 
     package func details() throws(OpenError) -> EntryDetails {

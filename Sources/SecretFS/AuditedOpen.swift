@@ -43,10 +43,9 @@ extension AlgorithmTree {
     /// Decides, and opens what may be opened.
     private func begin(_ id: NodeID, by caller: Caller) throws(Refusal) -> AuditedOpen {
         if id == .root { throw .isDirectory }
-        let (content, isWithheld) = state.withLock { state in
-            (state.contentToOpen(id, by: caller.thread), state.isWithheld || state.isEnded)
+        let (content, isWithheld) = try state.withLock { state throws(Refusal) in
+            (try state.contentToOpen(id, by: caller.thread), state.isWithheld || state.isEnded)
         }
-        guard let content else { throw .stale }
         // A number of another process namespace is somebody else's in ours.
         let caller = Caller(uid: caller.uid, gid: caller.gid, thread: knowsThreads ? caller.thread : 0)
         var gate = CallerGate(caller, callers, for: content.entries, onlyFor: user)

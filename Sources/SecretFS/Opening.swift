@@ -9,7 +9,7 @@ extension AlgorithmTree {
         switch content {
         case .entry(let entry):
             guard try gate.lets(entry) else { throw .denied }
-            return try pinned(PlaintextID(node: id), count: entry.count) {
+            return try pinned(PlaintextID(node: id), of: CollectionOfOne(entry), count: entry.count) {
                 let value = try SecretValue(capacity: entry.count) { try entry.sealed.open(into: &$0) }
                 guard value.count == entry.count else { throw Refusal.damaged }
                 return value
@@ -28,7 +28,7 @@ extension AlgorithmTree {
     ) throws(Refusal) -> OpenFile {
         guard Environ.varies(entries) else {
             guard count <= Environ.maximumCount else { throw .tooLarge }
-            return try pinned(PlaintextID(node: id), count: count) {
+            return try pinned(PlaintextID(node: id), of: variables(entries), count: count) {
                 try Environ.build(entries, count: count)
             }
         }
@@ -39,7 +39,13 @@ extension AlgorithmTree {
         let count = Environ.count(of: left)
         guard count <= Environ.maximumCount else { throw .tooLarge }
         let plaintext = PlaintextID(node: id, varies: true, withheld: withheld)
-        return try pinned(plaintext, count: count) { try Environ.build(left, count: count) }
+        return try pinned(plaintext, of: variables(left), count: count) {
+            try Environ.build(left, count: count)
+        }
+    }
+
+    private func variables(_ entries: [Entry]) -> some Sequence<Entry> {
+        entries.lazy.filter { $0.delivery == .env }
     }
 
     /// The variables that are not for the caller, by position, ascending.
@@ -65,16 +71,19 @@ extension AlgorithmTree {
     }
 
     /// An open file on the plaintext that is in memory, or that `open` puts there.
+    ///
+    /// What somebody holds open is no key for others: each of `entries` must be one that would open now.
     private func pinned(
-        _ id: PlaintextID, count: Int, _ open: () throws -> SecretValue
+        _ id: PlaintextID, of entries: some Sequence<Entry>, count: Int, _ open: () throws -> SecretValue
     ) throws(Refusal) -> OpenFile {
         let (shared, hasRoom) = state.withLock { state in
             (state.files.plaintext(of: id), state.files.hasRoom(for: count))
         }
-        if let shared { return .pinned(shared, of: id) }
-        guard hasRoom else { throw .noMemory }
+        guard shared != nil || hasRoom else { throw .noMemory }
         do {
-            return .pinned(try open(), of: id)
+            guard let shared else { return .pinned(try open(), of: id) }
+            for entry in entries { try entry.sealed.check() }
+            return .pinned(shared, of: id)
         } catch let refusal as Refusal {
             throw refusal
         } catch OpenError.sealed {

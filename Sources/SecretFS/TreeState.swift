@@ -30,6 +30,11 @@ enum Content: Sendable {
 }
 
 extension Content {
+    var isRetired: Bool {
+        guard case .retired = self else { return false }
+        return true
+    }
+
     /// Whether its entry's time is over.
     var isExpired: Bool {
         guard case .entry(let entry) = self else { return false }
@@ -59,14 +64,7 @@ struct TreeState {
     /// What the last changes replaced, the newest first: an open that they overtook may still ask for it.
     private var replaced: [[NodeID]] = []
     private static let changesRemembered = 4
-    /// Threads that were sent to look a name up again.
-    private var retries: [Int32: Retry] = [:]
-    private static let maximumRetries = 1024
-    private struct Retry {
-        let name: String
-        /// The inode that the name had; a lookup after that finds it or a later one.
-        let oldest: NodeID
-    }
+    private var retries = OpenRetries()
     var files = OpenFiles()
     /// Of what is shown now.
     private var lastListing: Listing?
@@ -188,25 +186,42 @@ struct TreeState {
 
     func content(of node: NodeID) -> Content? { known[node]?.content }
 
-    /// What an open of `node` by `thread` shows; nil if it must look the name up again (ESTALE).
+    /// What an open of `node` by `thread` shows.
     ///
-    /// The kernel retries such an open once and gives the second ESTALE to the program. A change can overtake the
-    /// retry too: between its lookup and its open. Then it gets the version that its lookup found, which was the
-    /// newest one after this open began.
-    mutating func contentToOpen(_ node: NodeID, by thread: Int32) -> Content? {
-        guard let content = known[node]?.content else { return nil }
-        if case .retired = content { return nil }
-        // The lookup that follows finds nothing.
-        if content.isExpired { return nil }
+    /// The kernel retries an open that was answered with ESTALE once, and gives the second ESTALE to the program. A
+    /// change can overtake the retry too: between its lookup and its open. Then it gets the version that its lookup
+    /// found, which was the newest one after this open began; under the rules of now, and if it is still there.
+    ///
+    /// - Throws: `.stale`, if it must look the name up again; `.notFound`, if the retry found what was deleted since.
+    mutating func contentToOpen(_ node: NodeID, by thread: Int32) throws(Refusal) -> Content {
+        // Looked up again, what is expired is not found.
+        guard let content = known[node]?.content, !content.isRetired, !content.isExpired else { throw .stale }
         let name = content.fileName
-        let current = find(name.utf8Span.span)?.0
-        let retry = retries.removeValue(forKey: thread)
-        if current == node { return content }
-        if let retry, retry.name == name, node.rawValue >= retry.oldest.rawValue { return content }
-        // Only threads that died, or whose name was deleted meanwhile, leave something here.
-        if retries.count >= Self.maximumRetries { retries.removeAll() }
-        retries[thread] = Retry(name: name, oldest: current ?? NodeID(rawValue: lastNode + 1))
-        return nil
+        let current = find(name.utf8Span.span)
+        let isRetry = retries.end(thread, name, with: node)
+        if let current, current.0 == node { return content }
+        guard isRetry else {
+            retries.begin(thread, name, from: current?.0 ?? NodeID(rawValue: lastNode + 1))
+            throw .stale
+        }
+        switch content {
+        case .entry(let entry):
+            guard let entry = ruled(entry) else { throw .notFound }
+            return .entry(entry)
+        case .environ(let view, let count):
+            let entries = view.entries.compactMap { $0.delivery == .env ? ruled($0) : $0 }
+            guard entries.count == view.entries.count else { throw .stale }
+            return .environ(view.showing(entries), count: count)
+        case .generation, .retired: throw .stale
+        }
+    }
+
+    /// A version that was replaced, under the rules of now; nil if the secret was deleted.
+    private func ruled(_ entry: Entry) -> Entry? {
+        guard case .entry(let now) = find(entry.name.text.utf8Span.span)?.1, now.secret == entry.secret else {
+            return nil
+        }
+        return entry.ruled(as: now)
     }
 
     /// The listing of now, in the order of names. Those that are open share one, as long as nothing changes.

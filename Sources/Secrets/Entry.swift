@@ -58,6 +58,15 @@ package struct Entry: Sendable {
             valueExpires: valueExpires)
     }
 
+    /// The same version, for those who may open `other`, and as long as that is there.
+    package func ruled(as other: Entry) -> Entry {
+        Entry(
+            name: name, secret: secret, version: version, delivery: delivery, count: count,
+            modified: modified,
+            sealed: sealed, callers: other.callers, expires: other.expires, detailsMark: detailsMark,
+            isUnreadable: isUnreadable, origin: origin, isAwaited: isAwaited, valueExpires: valueExpires)
+    }
+
     package func isExpired(at moment: Timestamp) -> Bool { expires.map { $0 <= moment } ?? false }
     /// Asks for the time only where there is an end.
     package var isExpired: Bool { expires != nil && isExpired(at: .now()) }
@@ -69,6 +78,9 @@ package protocol SealedEntry: Sendable {
     ///
     /// - Throws: `.damaged`, `.sealed`; then nothing that was written may be used, and the caller wipes it.
     func open(into destination: inout OutputRawSpan) throws(OpenError)
+
+    /// Throws what `open` would throw now for any other reason than damaged bytes, and opens nothing.
+    func check() throws(OpenError)
 
     /// What the extended attributes tell about the secret.
     func details() throws(OpenError) -> EntryDetails
@@ -110,6 +122,14 @@ package struct AlgorithmView: Sendable {
     package let shared: Set<SharedSecret>
     /// Who may have it mounted.
     package let mounters: UserList
+
+    /// The same, of as many entries.
+    package func showing(_ entries: [Entry]) -> AlgorithmView {
+        AlgorithmView(
+            generation: generation, modified: modified, entries: entries, nextChange: nextChange,
+            shared: shared,
+            mounters: mounters)
+    }
 
     /// Where the values of its external secrets are, and as of which change of theirs.
     package var origins: [(origin: SecretOrigin, as: Version)] {

@@ -39,6 +39,30 @@ def test_the_rule_of_a_secret_narrows_that_of_its_algorithm(store, mount):
     assert [uid for uid in (0, 1000, 1001, 1002) if read_by(mount / "FREE", *user(uid))] == [1000, 1001]
 
 
+# > What a user is refused has a line each time, up to 60 of a kind in a minute — docs/SEMANTICS.md#audit
+def test_a_flood_of_refused_opens_is_few_lines_in_the_log(store, mount):
+    rule(store, mount, "--uid", "0")
+    code = (
+        "import sys\n"
+        "for _ in range(2000):\n"
+        "    try: open(sys.argv[1]); sys.exit(1)\n"
+        "    except PermissionError: pass\n"
+    )
+    subprocess.run([*user(1000), PYTHON, "-c", code, mount / "KEY"], check=True, timeout=COMMAND_DEADLINE)
+    def denied(uid):
+        said = store.does("audit", "--json", "--outcome", "denied", "--actor", str(uid), "--limit", "5000").output
+        return said.splitlines()
+
+    assert len(denied(1000)) == 60
+    # Another one's are told all the same, and what is allowed always.
+    assert read_by(mount / "KEY", *user(1001)) is None
+    assert len(denied(1001)) == 1
+    store.does("agent", "--stop")
+    rest = denied(1000)
+    assert len(rest) == 61 and "1940 more" in str(rest)
+    store.does("audit", "verify")
+
+
 def test_root_of_a_user_namespace_is_the_user_who_made_it(store, mount):
     rule(store, mount, "--uid", "0")
     in_namespace = [*user(1000), "unshare", "--user", "--map-root-user"]

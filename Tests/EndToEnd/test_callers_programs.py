@@ -3,9 +3,13 @@
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
+from box_support import wait_until
 from callers_support import CAT, PYTHON, VALUE, copy_of_cat, mount, read_by, rule, user  # noqa: F401 (fixtures)
 from support import COMMAND_DEADLINE, empty, needs_root, store  # noqa: F401 (fixtures)
 
@@ -59,6 +63,65 @@ def test_a_program_that_was_deleted_or_replaced_is_nobody(store, mount, copy_of_
         os.close(write)
         output, errors = process.communicate(timeout=COMMAND_DEADLINE)
     assert output == b"" and b"Permission denied" in errors
+
+
+@pytest.fixture
+def served(store):
+    """The program opener.c on a FUSE file system, and the process that serves that."""
+    image, point, tree = (store.root / name for name in ("served.img", "served", "tree"))
+    point.mkdir()
+    tree.mkdir()
+    source = Path(__file__).with_name("opener.c")
+    subprocess.run(["cc", "-O", "-o", tree / "opener", source], check=True, timeout=60)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", tree, image, "16M"], check=True, timeout=60)
+    server = subprocess.Popen(
+        ["fuse2fs", "-f", "-o", "ro,allow_other", image, point], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: (point / "opener").exists(), "the file system is not mounted")
+        yield point / "opener", server
+    finally:
+        server.send_signal(signal.SIGCONT)
+        subprocess.run(["umount", "-l", point], timeout=COMMAND_DEADLINE, stderr=subprocess.DEVNULL)
+        server.wait(COMMAND_DEADLINE)
+
+
+def answer(process) -> bytes:
+    output, errors = process.communicate(b"x", timeout=COMMAND_DEADLINE)
+    return output.removeprefix(b"ready\n") + errors
+
+
+# > whoever serves another one (FUSE, NFS, 9p) can show one program and run another — docs/SEMANTICS.md#callers
+def test_a_program_on_a_served_file_system_matches_no_hash(store, mount, served):
+    opener, _ = served
+    digest = hashlib.sha256(opener.read_bytes()).hexdigest()
+    rule(store, mount, "--exe", f"{opener}@sha256:{digest}")
+    start = lambda program: subprocess.Popen(
+        [program, mount / "KEY"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert answer(start(opener)) == b"Permission denied"
+    # The same bytes at the same path, on a disk.
+    subprocess.run(["umount", opener.parent], check=True, timeout=COMMAND_DEADLINE)
+    shutil.copy(store.root / "tree" / "opener", opener)
+    assert answer(start(opener)) == VALUE
+
+
+def test_a_program_whose_file_system_does_not_answer_holds_nobody_up(store, mount, served):
+    opener, server = served
+    rule(store, mount, "--exe", str(opener))
+    process = subprocess.Popen(
+        [opener, mount / "KEY"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    server.send_signal(signal.SIGSTOP)
+    # What the kernel knows of the file counts for a second.
+    time.sleep(1.5)
+    begin = time.monotonic()
+    try:
+        for _ in range(3):
+            assert read_by(mount / "FREE") == b"free"
+        # It cannot be seen whether that is still the program at the path.
+        assert answer(process) == b"Permission denied"
+        assert time.monotonic() - begin < 5
+    finally:
+        server.send_signal(signal.SIGCONT)
 
 
 # > In a user namespace other than the agent's no rule on programs matches — docs/SEMANTICS.md#callers

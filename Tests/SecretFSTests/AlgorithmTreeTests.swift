@@ -40,32 +40,6 @@ import Testing
         #expect(try tree.bytes(tree.open("A")) == [2, 2])
     }
 
-    /// The kernel retries once: a second ESTALE in one open would reach the program.
-    @Test(arguments: ["A", ".environ"])
-    func `an open that is overtaken twice gets what its second lookup found`(_ name: String) throws {
-        let values: [[UInt8]] = [[1], [2, 2], [3, 3, 3], [4]]
-        let first = try Entry.plain("A", values[0])
-        let tree = try AlgorithmTree.of(.of([first]))
-        func publish(_ number: Int) throws {
-            let next = try Entry.plain("A", values[number], version: UInt32(number) + 1, secret: first.secret)
-            _ = tree.publish(.of([next], generation: UInt64(number) + 1))
-        }
-        let old = try tree.lookUp(name).id
-        try publish(1)
-        #expect(throws: Refusal.stale) { try tree.open(old, by: anyone) }
-        let found = try tree.lookUp(name).id
-        try publish(2)
-        let other = Caller(uid: 0, gid: 0, thread: 2)
-        #expect(throws: Refusal.stale) { try tree.open(found, by: other) }
-        let expected = name == "A" ? values[1] : Array("A=".utf8) + values[1] + [0]
-        #expect(try tree.bytes(tree.open(found, by: anyone)) == expected)
-        // That was one open. The next one begins anew, and never shows what was old when it began.
-        #expect(throws: Refusal.stale) { try tree.open(found, by: anyone) }
-        #expect(throws: Refusal.stale) { try tree.open(old, by: anyone) }
-        try publish(3)
-        #expect(try tree.bytes(tree.open(name)).contains(4))
-    }
-
     @Test(arguments: ["A", ".environ"])
     func `a value that is open many times is in memory once, until its last file is closed`(_ name: String)
         throws

@@ -29,6 +29,21 @@ import Testing
         #expect(ProcessText.process(inStatus: Array("Name:\tx\nTgid:\t\n".utf8)) == nil)
     }
 
+    @Test func `tells the file system of a mount by its number`() {
+        let text = """
+            1360 36 0:3 / /a\\040- rw - proc proc rw
+            36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
+            37 35 0:50 / /home/- rw - fuse.sshfs - rw
+            38 35 0:50 / /cut rw
+
+            """
+        func type(_ number: UInt64) -> String? {
+            ProcessText.fileSystem(ofMount: number, in: Array(text.utf8))
+        }
+        #expect(type(36) == "ext3" && type(37) == "fuse.sshfs" && type(1360) == "proc")
+        #expect(type(3) == nil && type(0) == nil && type(38) == nil)
+    }
+
     @Test func `has the cgroup of hierarchy 0 and of no other`() {
         func path(_ text: String) -> String? {
             ProcessText.cgroup(in: Array(text.utf8)).map { String(decoding: $0, as: UTF8.self) }

@@ -17,6 +17,9 @@ private final class LosableEntry: SealedEntry {
         if isLost.load(ordering: .relaxed) { throw .sealed }
         for byte in bytes { destination.append(byte) }
     }
+    func check() throws(OpenError) {
+        if isLost.load(ordering: .relaxed) { throw .sealed }
+    }
     func details() throws(OpenError) -> EntryDetails {
         if isLost.load(ordering: .relaxed) { throw .sealed }
         throw .damaged
@@ -36,10 +39,16 @@ private final class LosableEntry: SealedEntry {
         let record = LosableEntry([1, 2])
         let tree = try AlgorithmTree.of(.of([record.entry(secret)]))
         let held = try tree.open("A")
+        let heldEnviron = try tree.open(".environ")
         record.isLost.store(true, ordering: .relaxed)
         #expect(try tree.names().contains("A") && tree.lookUp("A").size == 2)
         #expect(try tree.bytes(held) == [1, 2])
+        for name in ["A", ".environ"] {
+            #expect(throws: Refusal.sealed, "to another one, while it is open") { try tree.open(name) }
+        }
+        #expect(try tree.bytes(held) == [1, 2] && tree.bytes(heldEnviron) == Array("A=".utf8) + [1, 2, 0])
         tree.close(held)
+        tree.close(heldEnviron)
         #expect(throws: Refusal.sealed) { try tree.open("A") }
         #expect(throws: Refusal.sealed) { try tree.open(".environ") }
         #expect(throws: Refusal.sealed) {

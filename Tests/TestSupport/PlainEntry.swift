@@ -10,6 +10,7 @@ package struct PlainEntry: SealedEntry {
         if isDamaged { throw .damaged }
         for byte in bytes { destination.append(byte) }
     }
+    package func check() {}
     package func details() throws(OpenError) -> EntryDetails {
         guard let name = try? DisplayName("a name"), let about = try? Description("about it") else {
             throw .damaged

@@ -9,6 +9,8 @@ import Synchronization
 final class Agent: Sendable {
     private let store: SecretStore
     private let audit: AgentAudit
+    /// For what users do.
+    private let trail: LimitedTrail
     private let server: CommandSocket
     /// Nil where there can be no public socket.
     private let publicServer: PublicServer?
@@ -43,15 +45,17 @@ final class Agent: Sendable {
         self.store = store
         let audit = AgentAudit(store, log)
         self.audit = audit
+        let trail = LimitedTrail(audit.writer)
+        self.trail = trail
         let follower = Follower()
         let uses = Uses { isUsed in isUsed ? idle?.cancel() : idle?.restart() }
         let external = ExternalValues(store, log)
         self.external = node == nil ? external : nil
         let source: any ViewSource = node ?? StoreViews(store: store, external: external)
-        let mounts = ServedMounts(store, source, audit.writer, loop, log) { isUsed in
+        let mounts = ServedMounts(store, source, trail, loop, log) { isUsed in
             uses.change(by: isUsed ? 1 : -1)
         }
-        let adminMounts = AdminMounts(store, audit.writer, loop, follower, log) { isUsed in
+        let adminMounts = AdminMounts(store, trail, loop, follower, log) { isUsed in
             uses.change(by: isUsed ? 1 : -1)
         }
         self.mounts = mounts
@@ -68,7 +72,7 @@ final class Agent: Sendable {
             socket, audit.writer, log, onStop: { signals.stop() },
             { request, peer, descriptors in try commands.answer(request, peer, descriptors) })
         publicServer = publicSocket.map {
-            PublicServer($0, store, mounts, adminMounts, audit.writer, log)
+            PublicServer($0, store, mounts, adminMounts, trail, log)
         }
         following = try Following(
             store, onChange: { affected in mounts.refresh(affected) }, onKeyring: { keys.follow() },
@@ -114,6 +118,7 @@ final class Agent: Sendable {
         mounts.close()
         adminMounts.close()
         loop.stop()
+        trail.end()
         audit.stop()
     }
 }

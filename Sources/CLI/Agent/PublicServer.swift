@@ -15,7 +15,7 @@ final class PublicServer: Sendable {
     private let store: SecretStore
     private let mounts: ServedMounts
     private let adminMounts: AdminMounts
-    private let denials: Denials
+    private let trail: any AuditTrail
     private let log: Logger
     // Whoever asks does so once.
     private let callers = ProcessResolver(remembers: false) { _, _ in nil }
@@ -31,7 +31,7 @@ final class PublicServer: Sendable {
         self.mounts = mounts
         self.adminMounts = adminMounts
         self.log = log
-        denials = Denials(trail)
+        self.trail = trail
     }
 
     /// Accepts until the socket is shut down.
@@ -76,7 +76,7 @@ final class PublicServer: Sendable {
 
     private func peer(_ connection: OwnedDescriptor, _ peer: Peer) throws(Failure) -> PublicPeer {
         do { return try PublicPeer(connection, peer, callers) } catch {
-            denials.note(AuditActor(uid: peer.uid, gid: peer.gid), nil, error.message)
+            record(denialOf: AuditActor(uid: peer.uid, gid: peer.gid), nil, error.message)
             throw error
         }
     }
@@ -145,8 +145,15 @@ final class PublicServer: Sendable {
     }
 
     private func deny(_ name: AlgorithmName?, to peer: PublicPeer) -> Failure {
-        denials.note(peer.actor, name, name == nil ? "for administration" : nil)
+        record(denialOf: peer.actor, name, name == nil ? "for administration" : nil)
         return Self.denial(of: name, to: peer.uid)
+    }
+
+    private func record(denialOf actor: AuditActor, _ name: AlgorithmName?, _ detail: String?) {
+        let event = AuditEvent(
+            .mount, .denied, by: actor, home: name.map { .algorithm($0) }, detail: detail)
+        // It is denied in any case.
+        try? trail.record([event])
     }
 
     private static func denial(of name: AlgorithmName?, to uid: UInt32) -> Failure {

@@ -32,6 +32,10 @@ struct SealedExternal: Sendable {
         hasNUL = value.hasNUL
     }
 
+    func check() throws(OpenError) {
+        do { _ = try key.current() } catch { throw .sealed }
+    }
+
     func open(into destination: inout OutputRawSpan) throws(OpenError) {
         do throws(SealError) {
             try key.current().open(bytes.span, under: place, into: &destination)
@@ -50,8 +54,15 @@ struct ExternalEntry: SealedEntry {
     let secret: any SealedEntry
 
     func open(into destination: inout OutputRawSpan) throws(OpenError) {
-        if let expires, expires <= .now() { throw .awaited }
+        try checkTime()
         try value.open(into: &destination)
+    }
+    func check() throws(OpenError) {
+        try checkTime()
+        try value.check()
+    }
+    private func checkTime() throws(OpenError) {
+        if let expires, expires <= .now() { throw .awaited }
     }
     func details() throws(OpenError) -> EntryDetails { try secret.details() }
 }

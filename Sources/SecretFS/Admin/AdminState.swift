@@ -52,9 +52,14 @@ struct AdminState {
         let open = files.values.reduce(0) { sum, file in
             if case .writing(let writing) = file { sum + writing.buffer.capacity } else { sum }
         }
-        return temporaries.values.reduce(open) { sum, files in
-            files.values.reduce(sum) { $0 + $1.buffer.capacity }
-        }
+        return allTemporaries.reduce(open) { $0 + $1.buffer.capacity }
+    }
+
+    /// Those that have a name, and those that had one and are open.
+    private var allTemporaries: Set<TemporaryFile> {
+        var all = Set(temporaries.values.flatMap(\.values))
+        for case .temporary(let file, _) in files.values { all.insert(file) }
+        return all
     }
 
     /// Threads that were sent to look a name up again, and when; they do so at once, or never.
@@ -108,7 +113,7 @@ struct AdminState {
         }
     }
 
-    var temporaryCount: Int { temporaries.values.reduce(0) { $0 + $1.count } }
+    var temporaryCount: Int { allTemporaries.count }
 
     /// What was unlinked in `directory` is there again.
     mutating func showAll(in directory: Place) {

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Secrets
 
@@ -98,7 +99,8 @@ package struct NamespaceID: Hashable, Codable, Sendable {
     }
 }
 
-/// Which file, and which state of its content.
+/// Which file, and which state of its content: as the kernel has it, which asks nobody for that. So it never waits for a
+/// file system that does not answer.
 struct FileIdentity: Hashable {
     let device: UInt
     let inode: UInt
@@ -107,37 +109,28 @@ struct FileIdentity: Hashable {
     let count: Int
     let modified: Moment
     let changed: Moment
+    /// The number of the mount through which it was reached; 0: not known.
+    let mount: UInt64
 
     struct Moment: Hashable {
         let seconds: Int
         let nanoseconds: Int
-        init(_ time: timespec) {
-            seconds = time.tv_sec
-            nanoseconds = time.tv_nsec
-        }
     }
 
     /// Nil with errno set.
     init?(_ path: String, in directory: Int32 = AT_FDCWD) {
-        var status = stat()
-        guard unsafe fstatat(directory, path, &status, 0) == 0 else { return nil }
-        self.init(status)
+        var state = linux_file_state()
+        guard unsafe linux_file_state(directory, path, &state) == 0 else { return nil }
+        device = UInt(state.device)
+        inode = UInt(state.inode)
+        mode = state.mode
+        count = Int(clamping: state.count)
+        modified = Moment(seconds: Int(state.modified), nanoseconds: Int(state.modified_nanoseconds))
+        changed = Moment(seconds: Int(state.changed), nanoseconds: Int(state.changed_nanoseconds))
+        mount = state.mount
     }
 
-    init?(descriptor: Int32) {
-        var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0 else { return nil }
-        self.init(status)
-    }
-
-    private init(_ status: stat) {
-        device = status.st_dev
-        inode = status.st_ino
-        mode = status.st_mode
-        count = status.st_size
-        modified = Moment(status.st_mtim)
-        changed = Moment(status.st_ctim)
-    }
+    init?(descriptor: Int32) { self.init("", in: descriptor) }
 
     var isRegular: Bool { mode & S_IFMT == S_IFREG }
     func isSameFile(as other: FileIdentity) -> Bool { device == other.device && inode == other.inode }

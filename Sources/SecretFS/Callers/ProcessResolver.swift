@@ -16,6 +16,7 @@ package final class ProcessResolver: CallerResolver {
     static let maximumKnown = 64
 
     private let hashes: ExecutableHashes
+    private let paths = PathLook()
     /// What the link /proc/PID/ns/user of this process says; nil if it cannot be read, and then nobody is in it.
     private let userNamespace: [UInt8]?
     private let remembers: Bool
@@ -92,10 +93,14 @@ package final class ProcessResolver: CallerResolver {
         // file system that never answers.
         guard let rule = wanted.first, isInOurUserNamespace(caller.files) else { return found }
         let file = try caller.files.target("exe")
-        if wanted.contains(where: { $0.sha256 == nil }), let ours = FileIdentity(rule.path) {
+        if wanted.contains(where: { $0.sha256 == nil }), let ours = try paths.file(at: rule.path) {
             found.isOurs = ours.isSameFile(as: file)
         }
         if wanted.contains(where: { $0.sha256 != nil }) {
+            // Opening it may wait for whoever serves it, and who serves it may show us other bytes than it runs.
+            guard try isLocal(file, caller.files) else {
+                throw CallerUnknown("the file system of its program is not one of a disk or of memory")
+            }
             let opened = try caller.files.openTarget("exe")
             defer { close(opened) }
             found.sha256 = hashes.sha256(of: opened, expecting: file)
@@ -105,6 +110,22 @@ package final class ProcessResolver: CallerResolver {
             }
         }
         return found
+    }
+
+    /// File systems whose content comes from a disk or from memory, and from nobody who could show one program and run
+    /// another.
+    private static let localFileSystems: Set<String> = [
+        "bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "iso9660", "jfs", "overlay",
+        "ramfs",
+        "rootfs", "squashfs", "tmpfs", "vfat", "xfs", "zfs",
+    ]
+    /// Of a mountinfo, in bytes: some 10,000 mounts.
+    private static let maximumMounts = 2 << 20
+
+    private func isLocal(_ file: FileIdentity, _ files: ProcessFiles) throws(CallerUnknown) -> Bool {
+        let mounts = try files.read("mountinfo", upTo: Self.maximumMounts)
+        let type = ProcessText.fileSystem(ofMount: file.mount, in: mounts)
+        return type.map(Self.localFileSystems.contains) ?? false
     }
 
     /// In a user namespace of its own a process is root, and may tell the kernel that it runs another program

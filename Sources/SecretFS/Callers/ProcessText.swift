@@ -50,6 +50,20 @@ enum ProcessText {
         return nil
     }
 
+    /// The type of the file system that the mount `number` shows, in a mountinfo (proc_pid_mountinfo(5)): its first field
+    /// is the number, and the type stands behind a field that is `-`. Paths have their spaces and newlines escaped.
+    static func fileSystem(ofMount number: UInt64, in bytes: [UInt8]) -> String? {
+        for line in bytes.split(separator: UInt8(ascii: "\n")) {
+            let fields = line.split(separator: UInt8(ascii: " "))
+            guard let first = fields.first, decimal(first) == number else { continue }
+            guard let mark = fields.dropFirst(6).firstIndex(where: { $0.elementsEqual([UInt8(ascii: "-")]) }),
+                mark + 1 < fields.count
+            else { return nil }
+            return String(decoding: fields[mark + 1], as: UTF8.self)
+        }
+        return nil
+    }
+
     /// - Returns: nil for anything but digits, and for more than fits.
     private static func decimal(_ digits: ArraySlice<UInt8>) -> UInt64? {
         guard !digits.isEmpty else { return nil }

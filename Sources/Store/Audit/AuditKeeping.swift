@@ -57,7 +57,7 @@ extension SecretStore {
                     try AuditAnchor(decoding: bytes)
                 }
                 if present.link.sequence > next.link.sequence { next.link = present.link }
-                next.first = max(first ?? 1, present.first)
+                next.first = min(max(first ?? 1, present.first), next.link.sequence)
                 guard next != present else { return }
             }
             var random = RandomBlock()

@@ -15,12 +15,14 @@ extension SealedStore {
         do {
             let sealer = try keys.sealer
             let key = try AuditKey(opening: keyRecord.bytes, sealer)
-            let link = try AuditAnchor(decoding: sealer.text(anchorRecord)).link
-            let settings = try record(Keys.auditSettings).map {
-                try AuditSettings(decoding: sealer.text($0))
+            let link = try sealer.decoded(anchorRecord) { try AuditAnchor(decoding: $0) }.link
+            let settings = try record(Keys.auditSettings).map { record in
+                try sealer.decoded(record) { try AuditSettings(decoding: $0) }
             }
             log = try AuditLog(
                 at: directory, key, known: link, settings: settings ?? AuditSettings())
+        } catch let error as StoreError {
+            throw error
         } catch SealError.unknownKey(let id) {
             throw .unknownKey(record: Keys.auditKey.text, id)
         } catch {
@@ -31,10 +33,19 @@ extension SealedStore {
 }
 
 extension RecordSealer {
-    /// The plaintext of a record that holds nothing secret.
-    fileprivate func text(_ record: StoredRecord) throws(SealError) -> [UInt8] {
-        try open(record.bytes.span, under: record.key).withBytes { bytes in
-            (0..<bytes.byteCount).map { bytes.byte(at: $0) }
+    /// What a record that holds nothing secret says.
+    fileprivate func decoded<T>(_ record: StoredRecord, _ decode: ([UInt8]) throws -> T) throws(StoreError)
+        -> T
+    {
+        do {
+            let bytes = try open(record.bytes.span, under: record.key).withBytes { bytes in
+                (0..<bytes.byteCount).map { bytes.byte(at: $0) }
+            }
+            return try decode(bytes)
+        } catch SealError.unknownKey(let id) {
+            throw .unknownKey(record: record.key.text, id)
+        } catch {
+            throw .damaged(record: record.key.text)
         }
     }
 }

@@ -52,35 +52,49 @@ extension AuditLog {
 
     /// The number of the first line in the oldest of the `kept` files.
     ///
+    /// A stranger's file, and a copy of one of ours, is no reason to give one of ours up: files count by the number that
+    /// their first line has, if it is a line of ours.
+    ///
     /// - Returns: nil if there are no older files.
     func firstSequence(keeping kept: Int) throws(AuditError) -> UInt64? {
-        let numbers = try folder.numbers()
-        guard numbers.count > kept else { return nil }
-        let oldest = numbers.suffix(kept).first.map(folder.moved) ?? folder.current
-        return try firstSequence(of: oldest)
+        var first: UInt64?
+        _ = try withFile { _, state throws(AuditError) in
+            guard let present = try firstSequence(of: folder.current, state.mac) else { return }
+            var begins: Set<UInt64> = []
+            for number in try folder.numbers() {
+                let begin = try firstSequence(of: folder.moved(number), state.mac)
+                if let begin, begin < present { begins.insert(begin) }
+            }
+            guard begins.count > kept else { return }
+            first = begins.sorted().suffix(kept).first ?? present
+        }
+        return first
     }
 
     /// Deletes the files whose lines all come before line `first`.
     func deleteFiles(before first: UInt64) throws(AuditError) {
-        _ = try withFile { _, _ throws(AuditError) in
+        _ = try withFile { _, state throws(AuditError) in
             for number in try folder.numbers() {
+                let path = folder.moved(number)
                 // Its lines end where those of the next file begin; and `first` begins a file.
-                guard let begin = try firstSequence(of: folder.moved(number)), begin < first else { continue }
-                guard unsafe unlink(folder.moved(number)) == 0 else {
-                    throw AuditError(errno, folder.moved(number))
-                }
+                guard let begin = try firstSequence(of: path, state.mac), begin < first else { continue }
+                guard unsafe unlink(path) == 0 else { throw AuditError(errno, path) }
             }
             try folder.sync()
         }
     }
 
-    /// Nil for a file whose first line is none.
-    private func firstSequence(of path: String) throws(AuditError) -> UInt64? {
+    /// The number of the line that a file begins with; nil if none of ours does.
+    private func firstSequence(of path: String, _ mac: borrowing AuditMAC) throws(AuditError) -> UInt64? {
         guard let file = try AuditFile.openForReading(path) else { return nil }
         let bytes = try file.read(0..<min(Int(file.status().st_size), 64 << 10))
         var sequence: UInt64?
-        forEachLine(of: unsafe bytes.span.bytes) { line, _ in
-            sequence = AuditOutline(line)?.sequence
+        try forEachLine(of: unsafe bytes.span.bytes) { line, _ throws(AuditError) in
+            guard let outline = AuditOutline(line), let previous = outline.after else { return false }
+            let isOurs = try checked(path) { () throws(SealError) in
+                try outline.isAuthentic(line, after: previous, mac)
+            }
+            sequence = isOurs ? outline.sequence : nil
             return false
         }
         return sequence

@@ -140,6 +140,7 @@ extension [EnvironmentName: StoredEntry] {
 /// An entry of which no record opens.
 private struct UnreadableEntry: SealedEntry {
     func open(into destination: inout OutputRawSpan) throws(OpenError) { throw .damaged }
+    func check() throws(OpenError) { throw .damaged }
     func details() throws(OpenError) -> EntryDetails { throw .damaged }
 }
 
@@ -147,6 +148,7 @@ private struct UnreadableEntry: SealedEntry {
 private struct ExternalEntry: SealedEntry {
     let record: StoredEntry
     func open(into destination: inout OutputRawSpan) throws(OpenError) { throw .awaited }
+    func check() throws(OpenError) { throw .awaited }
     func details() throws(OpenError) -> EntryDetails { try record.details() }
 }
 
@@ -178,6 +180,11 @@ private final class StoredEntry: SealedEntry {
         } catch {
             throw error == .sealed ? .sealed : .damaged
         }
+    }
+
+    func check() throws(OpenError) {
+        guard value != nil else { throw .damaged }
+        do { _ = try keys.sealer } catch { throw .sealed }
     }
 
     func details() throws(OpenError) -> EntryDetails {

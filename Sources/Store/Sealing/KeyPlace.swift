@@ -53,8 +53,9 @@ struct KeyPlace {
             guard status.st_uid == geteuid() || status.st_uid == 0 || status.st_uid == Self.unmapped else {
                 throw .untrustedPlace(path: path, reason: "\(folder) belongs to user \(status.st_uid)")
             }
-            guard status.st_mode & 0o002 == 0 || status.st_mode & S_ISVTX != 0 else {
-                throw .untrustedPlace(path: path, reason: "everybody may write to \(folder)")
+            guard status.st_mode & 0o022 == 0 || status.st_mode & S_ISVTX != 0 else {
+                let who = status.st_mode & 0o002 == 0 ? "its group" : "everybody"
+                throw .untrustedPlace(path: path, reason: "\(who) may write to \(folder)")
             }
             if folder == "/" { return }
         }

@@ -18,7 +18,10 @@ package struct RootKeyFile: Sendable {
     /// Writes `key` to a new file, durably: it survives power loss once this returns.
     ///
     /// - Throws: `.exists`, `.folderMissing`; `.notWritten`, and then no file is left.
-    package func create(_ key: borrowing RootKey) throws(RootKeyError) {
+    package func create(_ key: borrowing RootKey) throws(RootKeyError) { try create(key, for: nil) }
+
+    /// - Parameter owner: whose it is to be; nil: whoever makes it.
+    func create(_ key: borrowing RootKey, for owner: (uid: uid_t, gid: gid_t)?) throws(RootKeyError) {
         let text: SecretValue
         do {
             text = try .sealing(capacity: RootKeyText.count) { span throws(SealError) in
@@ -34,6 +37,7 @@ package struct RootKeyFile: Sendable {
             defer { close(descriptor) }
             // The mode above is narrowed by the umask, and could leave even the owner without access.
             guard fchmod(descriptor, 0o400) == 0 else { throw notWritten() }
+            if let owner, fchown(descriptor, owner.uid, owner.gid) != 0 { throw notWritten() }
             try write(text, to: descriptor)
             guard fsync(descriptor) == 0 else { throw notWritten() }
             try syncDirectory()

@@ -27,14 +27,9 @@ package struct RootKeyReplacement: Sendable {
         var old = stat()
         guard unsafe lstat(file.path, &old) == 0 else { throw .missing(path: file.path) }
         guard unsafe unlink(next.path) == 0 || errno == ENOENT else { throw next.notWritten() }
-        try next.create(key)
         // Root may do this for the user whose agent reads the key.
         let isMine = old.st_uid == geteuid() && old.st_gid == getegid()
-        guard unsafe isMine || lchown(next.path, old.st_uid, old.st_gid) == 0 else {
-            let error = next.notWritten()
-            discard()
-            throw error
-        }
+        try next.create(key, for: isMine ? nil : (old.st_uid, old.st_gid))
     }
 
     /// The store was not changed.

@@ -158,6 +158,26 @@ import Testing
         #expect(tree.state.withLock { $0.temporaryCount + $0.plaintextCount } == 0)
     }
 
+    @Test func `files without a name count as long as they are open`() throws {
+        try makeSecret()
+        let piece = String(repeating: "x", count: SecretValue.maximumCount)
+        var handles: [HandleID] = []
+        let refusal = #expect(throws: Refusal.self) {
+            while handles.count < 200 {
+                let (_, handle) = try tree.create(
+                    ".t".utf8Span.span, in: directory(), for: [.write, .exclusive], by: caller)
+                handles.append(handle)
+                try write(piece, handle)
+                try tree.removeFile(".t".utf8Span.span, in: directory(), by: caller)
+            }
+        }
+        #expect(refusal == .noMemory || refusal == .full)
+        #expect(tree.state.withLock { $0.plaintextCount } <= AdminState.maximumPlaintext)
+        #expect(tree.state.withLock { $0.temporaryCount } <= TemporaryFile.maximumFiles)
+        for handle in handles { tree.close(handle) }
+        #expect(tree.state.withLock { $0.temporaryCount + $0.plaintextCount } == 0)
+    }
+
     @Test func `unlinked files are back with the next listing, and rmdir deletes`() throws {
         try makeSecret()
         try put("first")

@@ -41,6 +41,43 @@ import Testing
         }
     }
 
+    /// Who can write to the folder needs no key for any of these.
+    @Test(arguments: ["no line", "a number that is not ours", "copies"])
+    func `files that others put beside ours take no line of ours away`(_ kind: String) throws {
+        try withAuditedStore(lines: 3) { store, file in
+            var settings = AuditSettings()
+            settings.kept = 4
+            try store.setAuditSettings(settings)
+            for round in 0..<3 {
+                try store.audit.write([event(round)], isDurable: false)
+                try store.rotateAudit()
+            }
+            let end = store.audit.end.sequence
+            let original = try Data(contentsOf: URL(filePath: file.path + ".1"))
+            for number in 4..<20 {
+                let content: Data
+                switch kind {
+                case "no line": content = Data("hello\n".utf8)
+                case "copies": content = original
+                default:
+                    let line = try #require(
+                        String(data: original, encoding: .utf8)?.split(separator: "\n").first)
+                    let comma = try #require(line.firstIndex(of: ","))
+                    content = Data("{\"seq\":18000000000000000000\(line[comma...])\n".utf8)
+                }
+                try content.write(to: URL(filePath: file.path + ".\(number)"))
+            }
+            try store.rotateAudit()
+            #expect(try store.auditAnchor()?.first == 1)
+            #expect(try reopen(store.audit.folder.path).audit.end.sequence >= end)
+            for number in try store.audit.folder.numbers() where number > 4 {
+                try FileManager.default.removeItem(atPath: file.path + ".\(number)")
+            }
+            let verdict = try store.verifyAudit()
+            #expect(verdict.problem == nil && verdict.first == 1)
+        }
+    }
+
     @Test func `a full file is moved aside, and writers go on meanwhile`() throws {
         try withAuditedStore { store, _ in
             var settings = AuditSettings()

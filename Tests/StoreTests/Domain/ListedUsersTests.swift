@@ -1,4 +1,5 @@
 import Secrets
+import Synchronization
 import Testing
 
 @testable import Store
@@ -78,6 +79,53 @@ import Testing
         rest = counter.end()
         #expect(rest.isEmpty)
         #expect(counter.note(5) == (true, true))
+    }
+
+    @Test func `one by one for so many of each user`() {
+        var counter = DenialCounter<UInt32>(recording: 3)
+        for user in [5, 6] as [UInt32] {
+            let recorded = (0..<10).count { _ in counter.note(user).isRecorded }
+            #expect(recorded == 3)
+        }
+        _ = counter.note(7)
+        let rest = counter.end()
+        #expect(rest.map(\.count) == [7, 7])
+        #expect(counter.note(5) == (true, true))
+    }
+
+    /// > the rest is one line — docs/SEMANTICS.md#audit
+    @Test func `and every open that is allowed is recorded`() throws {
+        let kept = KeptTrail()
+        let trail = LimitedTrail(kept)
+        func denied(_ uid: UInt32?, _ outcome: AuditEvent.Outcome) -> AuditEvent {
+            AuditEvent(.open, outcome, by: AuditActor(uid: uid))
+        }
+        for _ in 0..<200 {
+            #expect(try trail.record(denied(5, .denied)) { _ in })
+            try trail.record([denied(5, .ok), denied(nil, .failed)])
+        }
+        func count(_ uid: UInt32?, _ outcome: AuditEvent.Outcome) -> Int {
+            kept.events.withLock { $0.count { $0.actor.uid == uid && $0.outcome == outcome } }
+        }
+        #expect(count(5, .ok) == 200)
+        #expect(count(5, .denied) == LimitedTrail.recordedOpens)
+        #expect(count(nil, .failed) == LimitedTrail.recordedOpens)
+        trail.end()
+        let rest = kept.events.withLock {
+            $0.suffix(2).map { "\($0.outcome) \($0.actor.uid ?? 0) \($0.detail ?? "")" }
+        }
+        #expect(rest.sorted() == ["denied 5 140 more", "failed 0 140 more"])
+        trail.end()
+        #expect(kept.events.withLock { $0.count } == 322)
+    }
+
+    private final class KeptTrail: AuditTrail {
+        let events = Mutex<[AuditEvent]>([])
+        func record(_ events: [AuditEvent]) { self.events.withLock { $0 += events } }
+        func record(_ event: AuditEvent, later: @escaping @Sendable (AuditError?) -> Void) -> Bool {
+            record([event])
+            return true
+        }
     }
 
     @Test func `together for users of whom there are too many`() {
