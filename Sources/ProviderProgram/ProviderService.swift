@@ -50,6 +50,17 @@ actor ProviderService {
                 try await provider.delete(reference)
                 return .deleted(id)
             }
+        case .exchange(let id, let kind, let configuration):
+            tasks[id] = Task {
+                let reply: ProviderReply
+                do throws(ProviderFailure) {
+                    reply = .exchanged(id, try await ProviderFactory.exchange(kind, configuration))
+                } catch {
+                    reply = .answer(id, .failure(error))
+                }
+                tasks[id] = nil
+                if !Task.isCancelled { replies.send(reply) }
+            }
         case .cancel(let id): cancel(id)
         }
     }

@@ -44,7 +44,7 @@ package protocol Provider: Sendable {
 
 /// What a read found.
 package enum ProviderReading: Sendable {
-    /// What the caller has is the newest.
+    /// What the caller has is the newest, and there is no end to it.
     case unchanged(timeToLive: Duration?)
     case value(ProviderValue)
 }

@@ -12,4 +12,15 @@ package enum ProviderFactory {
         case .awsSecretsManager: try AWSSecretsManager(configuration)
         }
     }
+
+    /// `configuration` with what its settings stand for that can be used once (`ProviderSetting.isOnce`).
+    package static func exchange(
+        _ kind: ProviderKind, _ configuration: ProviderConfiguration
+    ) async throws(ProviderFailure) -> ProviderConfiguration {
+        switch kind {
+        case .vault where configuration["wrapped_secret_id"] != nil:
+            try await VaultUnwrapping.exchange(configuration)
+        case .vault, .azureKeyVault, .awsSecretsManager: configuration
+        }
+    }
 }

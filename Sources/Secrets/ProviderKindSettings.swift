@@ -23,7 +23,9 @@ extension ProviderKind {
         ProviderSetting("role_id", "for approle"),
         ProviderSetting("secret_id", "for approle", isSecret: true),
         ProviderSetting(
-            "wrapped_secret_id", "a wrapping token that holds the secret id, once", isSecret: true),
+            "wrapped_secret_id", "a wrapping token that holds the secret id: unwrapped at once",
+            isSecret: true,
+            isOnce: true),
         ProviderSetting(
             "jwt_file", "a file with the token, read anew for each login, for kubernetes and jwt",
             isLocal: true),

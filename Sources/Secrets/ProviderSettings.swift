@@ -13,11 +13,15 @@ package struct ProviderSetting: Sendable {
     package let localValues: Set<String>
     /// It says to whom credentials are sent: where that is, or which certificate proves it.
     package let isAddress: Bool
+    /// It can be used once, and is exchanged for what it stands for before it is kept.
+    package let isOnce: Bool
 
     package init(
         _ name: String, _ about: String, isRequired: Bool = false, isSecret: Bool = false,
-        isLocal: Bool = false, localValues: Set<String> = [], isAddress: Bool = false
+        isLocal: Bool = false, localValues: Set<String> = [], isAddress: Bool = false,
+        isOnce: Bool = false
     ) {
+        self.isOnce = isOnce
         self.isAddress = isAddress
         self.isLocal = isLocal
         self.localValues = localValues

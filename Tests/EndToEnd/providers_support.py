@@ -52,9 +52,10 @@ class OpenBao:
             self.process.wait()
             self.process = None
 
-    def call(self, method: str, path: str, body=None, token=ROOT):
+    def call(self, method: str, path: str, body=None, token=ROOT, wrap=None):
+        headers = {"X-Vault-Token": token, **({"X-Vault-Wrap-TTL": wrap} if wrap else {})}
         request = urllib.request.Request(
-            f"{self.address}/v1/{path}", method=method, headers={"X-Vault-Token": token},
+            f"{self.address}/v1/{path}", method=method, headers=headers,
             data=json.dumps(body).encode() if body is not None else None,
         )
         with urllib.request.urlopen(request, timeout=10) as answer:

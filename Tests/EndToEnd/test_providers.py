@@ -326,6 +326,33 @@ def test_a_lease_that_ends_is_a_new_login(store, bao):
     wait_until(mount, lambda: opens(mount / "DB_PASSWORD") == b"second")
 
 
+# > a wrapped one is unwrapped at once, and what was in it is kept in its place — docs/PROVIDERS.md
+def test_a_wrapped_secret_id_is_used_by_whoever_asks_later(store, bao):
+    bao.put("nlp/db", password="first")
+    bao.call("POST", "sys/auth/approle", {"type": "approle"})
+    bao.token()
+    bao.call("POST", "auth/approle/role/reader", {"token_policies": "reader"})
+    role = bao.call("GET", "auth/approle/role/reader/role-id")["data"]["role_id"]
+    wrap = lambda: bao.call("POST", "auth/approle/role/reader/secret-id", {}, wrap="60s")["wrap_info"]["token"]
+    token = wrap()
+    create = lambda name, token: store.run(
+        "provider", "create", name, "--kind", "vault", "--set", f"vault_addr={bao.address}", "--set", "login=approle", "--set", f"role_id={role}",
+        "--secret", "wrapped_secret_id", "--interval", "5s", input=token.encode())
+    assert create("vault", token).status == 0
+    assert store.json("provider", "show", "vault")["settings"] == ["login", "role_id", "secret_id", "vault_addr"]
+    for _ in range(2):
+        store.does("provider", "test", "vault", FROM)
+    refer(store)
+    mount = store.mount()
+    wait_until(mount, lambda: opens(mount / "DB_PASSWORD") == b"first")
+    # Somebody unwrapped it before: nothing is made.
+    create("other", token).failed(77, "unwrapped before")
+    create("vault", wrap()).failed(73, "vault")
+    assert [one["name"] for one in store.json("provider", "list")] == ["vault"]
+    store.does("provider", "update", "vault", "--secret", "wrapped_secret_id", input=wrap().encode())
+    store.does("provider", "test", "vault", FROM)
+
+
 # > Each value is asked for once, however many mounts show it — docs/PROVIDERS.md
 def test_many_secrets_cost_one_login_and_at_most_one_request_each_in_an_interval(store, bao):
     count = 200
@@ -445,6 +472,17 @@ def test_the_program_that_asks_ends_with_the_last_mount_that_needs_it(store, bao
         time.sleep(0.1)
     again = store.mount("--wait", "30s")
     assert (again / "DB_PASSWORD").read_bytes() == PLANTED and os.listdir(other) == [".environ", ".generation"]
+
+
+def test_the_program_that_asks_ends_with_the_last_secret_that_needs_it(store, bao, mounted):
+    assert len(asking(store)) == 1
+    before = generation(mounted)
+    store.does("secret", "delete", ALGORITHM, "DB_PASSWORD", "--yes")
+    wait_for_generation(mounted, before)
+    deadline = time.monotonic() + 10
+    while asking(store):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 # Commands

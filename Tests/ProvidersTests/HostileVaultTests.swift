@@ -48,6 +48,8 @@ private func failure(_ answer: String?, known: String? = nil) async throws -> Pr
         HostileServer.answer("404 Not Found", "<html>\(value)</html>"),
         HostileServer.answer("404 Not Found", #"{"errors":["no handler for route \#(value)"]}"#),
         HostileServer.answer("404 Not Found", #"{"errors":[1]}"#),
+        HostileServer.answer("404 Not Found", #"{"data":null}"#),
+        HostileServer.answer("404 Not Found", #"{"data":null,"errors":[],"warnings":["Invalid path"]}"#),
         HostileServer.answer("404 Not Found", "{}"),
         HostileServer.answer("204 No Content", ""), HostileServer.answer("418 Teapot", "{}"),
         HostileServer.answer("301 Moved", "", "Location: http://127.0.0.1:1/"),

@@ -62,12 +62,37 @@ private let policy = #"path "secret/data/*" { capabilities = ["read"] }"#
         settings["secret_id"] = nil
         settings["wrapped_secret_id"] = try bao.run(
             "write", "-f", "-wrap-ttl=60s", "-field=wrapping_token", "auth/approle/role/app/secret-id")
-        let vault = try provider(bao, settings)
-        #expect(try await vault.value("secret/data/db#password").text == "one")
-        try await Task.sleep(for: .seconds(3))
-        #expect(try await vault.value("secret/data/db#password").text == "one")
-        let failure = try await provider(bao, settings).failure("secret/data/db#password")
-        #expect(failure.kind == .denied && failure.message.contains("unwrapped before"), "\(failure)")
+        let given = try ProviderConfiguration(
+            texts: ["vault_addr": bao.address].merging(settings) { _, new in new })
+        let exchanged = try await ProviderFactory.exchange(.vault, given)
+        #expect(exchanged["wrapped_secret_id"] == nil)
+        for _ in 0..<2 {
+            let vault = try Vault(exchanged)
+            #expect(try await vault.value("secret/data/db#password").text == "one")
+        }
+        let failure = await #expect(throws: ProviderFailure.self) {
+            try await ProviderFactory.exchange(.vault, given)
+        }
+        #expect(failure?.kind == .denied && failure?.message.contains("unwrapped before") ?? false)
+    }
+
+    /// Each login leaves a token behind, which lives for as long as its role says.
+    @Test func `once, though policies say no again and again`() async throws {
+        try bao.run(
+            "policy", "write", "reader", "-", input: #"path "secret/data/db" { capabilities = ["read"] }"#)
+        let vault = try provider(bao, try role("token_ttl=1h"))
+        let reference = try ProviderReference("secret/data/db#password")
+        guard case .value(let first) = try await vault.read(reference, version: nil, known: nil) else {
+            throw CancellationError()
+        }
+        let before = try accessors().count
+        for _ in 0..<5 {
+            guard case .value = try await vault.read(reference, version: nil, known: first.version) else {
+                throw CancellationError()
+            }
+            #expect(try await vault.failure("secret/data/other#x").kind == .denied)
+        }
+        #expect(try accessors().count == before)
     }
 
     @Test func `with a wrong secret id is denied, and tells nothing of it`() async throws {

@@ -216,7 +216,15 @@ import Testing
         #expect(try await vault.value("kv/db#password").version == made.text)
         try await vault.delete(reference)
         #expect(try await vault.failure("kv/db#password").kind == .absent)
-        // The other version's paths are not taken for this one's.
+        // The other version's paths are not taken for this one's, also where the mount was made one of it.
+        try bao.run("kv", "put", "kv/db", "password=four")
+        try bao.run("kv", "enable-versioning", "kv/")
+        var after = try await vault.failure("kv/db#password")
+        for _ in 0..<50 where after.kind != .malformed {
+            try await Task.sleep(for: .milliseconds(100))
+            after = try await vault.failure("kv/db#password")
+        }
+        #expect(after.kind == .malformed, "\(after)")
         #expect(try await self.wrong(bao).kind == .malformed)
     }
 

@@ -49,8 +49,10 @@ struct ProviderCommand: ParsableCommand {
                     hint: ProviderKind.allCases.map(\.rawValue).joined(separator: ", "))
             }
             let store = try state.openStore()
-            let update = try settings.update(of: kind)
+            var update = try settings.update(of: kind)
             try ProviderOptions.checkComplete(update.set, kind)
+            try store.checkIsFree(name)
+            update = try ProviderDesk.exchange(update, kind, present: ProviderConfiguration(), of: name)
             try store.createProvider(name, kind, update)
             if `default` { try store.setDefaultProvider(name) }
             Output.line("Created provider \(name).")
@@ -79,6 +81,7 @@ struct ProviderCommand: ParsableCommand {
             guard !settings.isEmpty || !unset.isEmpty else {
                 throw Failure(.usage, "nothing to change", hint: "see secretfs help provider update")
             }
+            update = try ProviderDesk.exchange(update, provider.kind, of: name, in: store)
             ProviderReport(try store.updateProvider(name, update, takesAlong: true), isDefault: false).show()
         }
     }

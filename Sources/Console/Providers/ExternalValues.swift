@@ -27,6 +27,13 @@ package final class ExternalValues: Sendable {
         var willShow = false
         var nextShow: UInt64 = 0
         var willLook = false
+
+        /// The process that asks, if nobody needs it: it has credentials.
+        mutating func takeUnneeded() -> ProviderProcess? {
+            guard followed.isEmpty else { return nil }
+            defer { (process, known) = (nil, [:]) }
+            return process
+        }
     }
     let state = Mutex(State())
     let store: SecretStore
@@ -109,7 +116,8 @@ package final class ExternalValues: Sendable {
     /// `view` with what providers gave; and from now on what it refers to is asked for.
     package func join(_ view: AlgorithmView, of name: AlgorithmName) -> AlgorithmView {
         let origins = view.origins
-        let (joined, isNew, unfit) = state.withLock { state -> (AlgorithmView, Bool, [Entry]) in
+        let (joined, isNew, unfit, unneeded) = state.withLock {
+            state -> (AlgorithmView, Bool, [Entry], ProviderProcess?) in
             // The store's own generation: another one may refer to something else.
             let isNew = state.followed[name].map { $0 != view.generation } ?? !origins.isEmpty
             if isNew {
@@ -117,14 +125,16 @@ package final class ExternalValues: Sendable {
                 state.followed[name] = origins.isEmpty ? nil : view.generation
             }
             guard !origins.isEmpty else {
-                return (view.holding(view.entries, later: state.changes), isNew, [])
+                let unneeded = isNew ? state.takeUnneeded() : nil
+                return (view.holding(view.entries, later: state.changes), isNew, [], unneeded)
             }
             var unfit: [Entry] = []
             let entries = view.entries.compactMap { entry in
                 entry.origin == nil ? entry : Self.joined(entry, state, &unfit)
             }
-            return (view.holding(entries, later: state.changes), isNew, unfit)
+            return (view.holding(entries, later: state.changes), isNew, unfit, nil)
         }
+        unneeded?.end()
         for entry in unfit {
             note(
                 entry.origin?.description ?? "",
@@ -160,11 +170,8 @@ package final class ExternalValues: Sendable {
         let unneeded = state.withLock { state -> ProviderProcess? in
             guard state.followed.removeValue(forKey: name) != nil else { return nil }
             state.table.unfollow(name)
-            guard state.followed.isEmpty else { return nil }
-            defer { (state.process, state.known) = (nil, [:]) }
-            return state.process
+            return state.takeUnneeded()
         }
-        // It has credentials: not longer than somebody needs them.
         unneeded?.end()
     }
 

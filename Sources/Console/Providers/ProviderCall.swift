@@ -12,6 +12,8 @@ package enum ProviderCall: Sendable {
     case cancel(UInt64)
     case write(UInt64, at: UInt32, ProviderTarget, SecretValue)
     case delete(UInt64, at: UInt32, ProviderReference)
+    /// Uses what can be used once.
+    case exchange(UInt64, ProviderKind, ProviderConfiguration)
 }
 
 /// What is written.
@@ -29,6 +31,7 @@ package enum ProviderReply: Sendable {
     case tested(UInt64, [String])
     case written(UInt64, ProviderReference)
     case deleted(UInt64)
+    case exchanged(UInt64, ProviderConfiguration)
 }
 
 extension ProviderCall {
@@ -39,11 +42,7 @@ extension ProviderCall {
             try frame.begin(1)
             try frame.number(number)
             try frame.text(kind.rawValue)
-            try frame.number(UInt32(configuration.values.count))
-            for (name, value) in configuration.values {
-                try frame.text(name)
-                try frame.value(value)
-            }
+            try frame.configuration(configuration)
         case .forget(let number):
             try frame.begin(2)
             try frame.number(number)
@@ -81,6 +80,11 @@ extension ProviderCall {
             try frame.number(id)
             try frame.number(number)
             try frame.text(reference.description)
+        case .exchange(let id, let kind, let configuration):
+            try frame.begin(8)
+            try frame.number(id)
+            try frame.text(kind.rawValue)
+            try frame.configuration(configuration)
         }
         return try frame.finished()
     }
@@ -91,13 +95,7 @@ extension ProviderCall {
         switch try reader.number(UInt8.self) {
         case 1:
             let number = try reader.number(UInt32.self)
-            guard let kind = ProviderKind(rawValue: try reader.text()) else { throw FrameError() }
-            var configuration = ProviderConfiguration()
-            for _ in 0..<(try reader.number(UInt32.self)) {
-                let name = try reader.text()
-                configuration[name] = try reader.value()
-            }
-            self = .configure(number, kind, configuration)
+            self = .configure(number, try reader.kind(), try reader.configuration())
         case 2: self = .forget(try reader.number(UInt32.self))
         case 3:
             let id = try reader.number(UInt64.self)
@@ -123,6 +121,9 @@ extension ProviderCall {
         case 7:
             let (id, number) = (try reader.number(UInt64.self), try reader.number(UInt32.self))
             self = .delete(id, at: number, try ProviderReference(reader.text()))
+        case 8:
+            let id = try reader.number(UInt64.self)
+            self = .exchange(id, try reader.kind(), try reader.configuration())
         default: throw FrameError()
         }
         try reader.finish()
@@ -161,6 +162,10 @@ extension ProviderReply {
         case .deleted(let id):
             try frame.begin(0x46)
             try frame.number(id)
+        case .exchanged(let id, let configuration):
+            try frame.begin(0x47)
+            try frame.number(id)
+            try frame.configuration(configuration)
         }
         return try frame.finished()
     }
@@ -190,13 +195,38 @@ extension ProviderReply {
         case 0x44: self = .tested(id, try reader.text().split(separator: "\n").map(String.init))
         case 0x45: self = .written(id, try ProviderReference(reader.text()))
         case 0x46: self = .deleted(id)
+        case 0x47: self = .exchanged(id, try reader.configuration())
         default: throw FrameError()
         }
         try reader.finish()
     }
 }
 
+extension FrameWriter {
+    fileprivate func configuration(_ configuration: ProviderConfiguration) throws {
+        try number(UInt32(configuration.values.count))
+        for (name, value) in configuration.values {
+            try text(name)
+            try self.value(value)
+        }
+    }
+}
+
 extension FrameReader {
+    fileprivate mutating func kind() throws -> ProviderKind {
+        guard let kind = ProviderKind(rawValue: try text()) else { throw FrameError() }
+        return kind
+    }
+
+    fileprivate mutating func configuration() throws -> ProviderConfiguration {
+        var configuration = ProviderConfiguration()
+        for _ in 0..<(try number(UInt32.self)) {
+            let name = try text()
+            configuration[name] = try value()
+        }
+        return configuration
+    }
+
     fileprivate mutating func seconds() throws -> UInt32? {
         let seconds = try number(UInt32.self)
         return seconds == .max ? nil : seconds

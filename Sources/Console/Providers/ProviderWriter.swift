@@ -23,8 +23,8 @@ package struct ProviderWriter {
             return try store.createSecrets(
                 [try new.external(origin)], of: home, allowing: allowed, by: actor)[0]
         } catch {
-            // Nothing half-done, as far as the provider lets us.
-            try? desk.delete(reference)
+            // Nothing half-done, as far as the provider lets us; but what is there is another's, if they were faster.
+            if try !isReferred(to: reference, by: new.name, home) { try? desk.delete(reference) }
             throw error
         }
     }
@@ -61,6 +61,16 @@ package struct ProviderWriter {
             try desk.delete(origin.reference)
         }
         try store.deleteSecret(secret.name, of: home, ifSecret: secret.id)
+    }
+
+    private func isReferred(
+        to reference: ProviderReference, by name: EnvironmentName, _ home: SecretHome
+    ) throws -> Bool {
+        do { return try store.secret(name, of: home).origin?.reference == reference } catch StoreError
+            .secretMissing
+        {
+            return false
+        }
     }
 
     private func record(

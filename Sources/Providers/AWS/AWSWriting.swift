@@ -67,8 +67,16 @@ extension AWSSecretsManager {
         guard answer.status != 200 else { return }
         // It is gone, or going, already.
         let type = AWSAnswer.type(of: answer)
-        guard type != "ResourceNotFoundException", type != "InvalidRequestException" else { return }
+        if type == "ResourceNotFoundException" { return }
+        // There are other reasons for this one: replicas in other regions, a service that owns it.
+        if type == "InvalidRequestException", try await isToBeDeleted(name) { return }
         throw AWSAnswer.failure(answer, "deleting \(name)")
+    }
+
+    private func isToBeDeleted(_ name: String) async throws(ProviderFailure) -> Bool {
+        let answer = try await ask("DescribeSecret", ["SecretId": .text(name)])
+        guard answer.status == 200 else { return false }
+        return try AWSAnswer.reading(answer.host) { try answer.json().has("DeletedDate") }
     }
 }
 

@@ -49,19 +49,16 @@ struct AzureSecret: Sendable {
     }
 
     var expires: Timestamp? {
-        ends.map { Timestamp(seconds: min($0, Self.lastSecond), nanoseconds: 0) }
+        ends.map { Timestamp(seconds: min(max($0, 0), Self.lastSecond), nanoseconds: 0) }
     }
 
-    /// The service gives the value whatever its times say, so they are kept here.
+    /// The service gives the value whatever its times say, so they are kept here; its end where the value is kept.
     ///
     /// - Throws: `.denied`.
     func check(at now: Timestamp, _ name: AzureName) throws(ProviderFailure) {
         guard isEnabled else { throw ProviderFailure(.denied, "\(name.text) is disabled") }
         if let begins, begins > now.seconds {
             throw ProviderFailure(.denied, "\(name.text) must not be used yet (nbf)")
-        }
-        if let expires, expires <= now {
-            throw ProviderFailure(.denied, "\(name.text) must not be used any more since \(expires) (exp)")
         }
     }
 

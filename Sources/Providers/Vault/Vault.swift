@@ -3,6 +3,7 @@ import JSONText
 import NIOCore
 import NIOHTTP1
 package import Secrets
+import Synchronization
 
 /// HashiCorp Vault or OpenBao, KV version 2 or 1.
 package final class Vault: Provider {
@@ -11,6 +12,9 @@ package final class Vault: Provider {
     private let session: VaultSession
     /// Version 1 has no versions: ours are made of the value, by a key that nobody knows.
     private let versionKey = SymmetricKey(size: .bits256)
+    /// Policies often allow data and not metadata: paths whose metadata is not asked for any more.
+    private let withoutMetadata = Mutex<Set<String>>([])
+    private static let maximumWithoutMetadata = 65_536
 
     /// - Throws: `.malformed`, naming the setting.
     package convenience init(_ configuration: ProviderConfiguration) throws(ProviderFailure) {
@@ -66,11 +70,16 @@ package final class Vault: Provider {
 
     /// What the newest version is, without reading it. Nil if that cannot be told, or there is none: then the value is asked for.
     private func newest(_ path: VaultPath) async throws(ProviderFailure) -> ProviderVersion? {
-        guard let metadata = path.metadata else { return nil }
+        guard let metadata = path.metadata, !withoutMetadata.withLock({ $0.contains(metadata) }) else {
+            return nil
+        }
         let answer: ProviderResponse
         do throws(ProviderFailure) { answer = try await ask(.GET, metadata, nil) } catch {
-            // Policies often allow data and not metadata.
             guard error.kind == .denied else { throw error }
+            withoutMetadata.withLock { known in
+                if known.count >= Self.maximumWithoutMetadata { known = [] }
+                known.insert(metadata)
+            }
             return nil
         }
         guard answer.status == 200 else { return nil }
@@ -168,13 +177,17 @@ package final class Vault: Provider {
 
     // MARK: Asking
 
-    /// With a token; once more with a new one if that is refused: it may have been revoked.
+    /// With a token; once more with a new one if that one is revoked. A policy that says no is answered with the same
+    /// status, and each login leaves a token behind: so the server is asked what became of the token.
     func ask(
         _ method: HTTPMethod, _ path: String, _ body: ByteBuffer?
     ) async throws(ProviderFailure) -> ProviderResponse {
         let token = try await session.token()
         let answer = try await send(method, path, body, token)
         guard answer.status == 403 else { return answer }
+        guard try await session.isRefused(token) else {
+            throw VaultAnswer.failure(answer, "this with its policies")
+        }
         let another = try await session.token(after: token)
         let second = try await send(method, path, body, another)
         guard second.status != 403 else { throw VaultAnswer.failure(second, "this with its policies") }

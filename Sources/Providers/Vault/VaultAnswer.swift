@@ -63,7 +63,9 @@ enum VaultAnswer {
     /// says more, and nobody knows whether the secret is gone.
     static func isAbsence(_ answer: ProviderResponse) -> Bool {
         guard let body = try? answer.json() else { return false }
-        if body.has("data") { return true }
+        if (try? body.object("data")) != nil { return true }
+        // A path of version 1 in a mount of version 2 has them.
+        if let warnings = try? body.strings("warnings"), !warnings.isEmpty { return false }
         return (try? body.strings("errors"))?.flatMap { $0.isEmpty } ?? false
     }
 }

@@ -6,16 +6,10 @@ import Secrets
 /// How we say who we are.
 enum VaultLogin: Sendable {
     case token(SecretValue)
-    case appRole(mount: String, role: String, secret: SecretID)
+    case appRole(mount: String, role: String, secret: SecretValue)
     /// Kubernetes, or JWT/OIDC with a role.
     case bearer(mount: String, role: String, file: String)
     case certificate(mount: String, role: String?)
-
-    enum SecretID: Sendable {
-        case plain(SecretValue)
-        /// Unwrapped once; what was in it is kept from then on.
-        case wrapped(SecretValue)
-    }
 
     init(_ configuration: ProviderConfiguration) throws(ProviderFailure) {
         func mount(_ standard: String) throws(ProviderFailure) -> String {
@@ -25,12 +19,7 @@ enum VaultLogin: Sendable {
         switch kind {
         case "token": self = .token(try configuration.secret("vault_token"))
         case "approle":
-            let secret: SecretID =
-                if let wrapped = configuration["wrapped_secret_id"], wrapped.count > 0 {
-                    .wrapped(wrapped)
-                } else {
-                    .plain(try configuration.secret("secret_id"))
-                }
+            let secret = try configuration.secret("secret_id")
             self = .appRole(
                 mount: try mount("approle"), role: try configuration.required("role_id"), secret: secret)
         case "kubernetes", "jwt":

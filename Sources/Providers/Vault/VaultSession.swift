@@ -22,8 +22,6 @@ actor VaultSession {
     /// Those who wait for the login that runs.
     private var waiters: [UInt64: CheckedContinuation<Result<Token, ProviderFailure>, Never>] = [:]
     private var lastWaiter: UInt64 = 0
-    /// What was in `wrapped_secret_id`.
-    private var unwrapped: SecretValue?
 
     init(_ settings: VaultSettings, _ http: ProviderHTTP) {
         self.settings = settings
@@ -74,6 +72,14 @@ actor VaultSession {
 
     func forget() { present = nil }
 
+    /// Whether the server takes `token` for nobody's any more. Where policies do not let it ask that, it is taken for one.
+    func isRefused(_ token: SecretValue) async throws(ProviderFailure) -> Bool {
+        guard present?.text === token else { return true }
+        var request = request(.GET, "auth/token/lookup-self", nil)
+        try request.set("X-Vault-Token", to: token)
+        return try await http.send(request).status == 403
+    }
+
     private func fresh() async -> Result<Token, ProviderFailure> {
         let old = present
         do throws(ProviderFailure) {
@@ -111,9 +117,8 @@ actor VaultSession {
         switch settings.login {
         case .token(let text): return try await lookUp(text)
         case .appRole(let mount, let role, let secret):
-            let id = try await plain(secret)
             return try await logIn(
-                mount, JSONWriter.object(["role_id": .text(role), "secret_id": .secret(id)]))
+                mount, JSONWriter.object(["role_id": .text(role), "secret_id": .secret(secret)]))
         case .bearer(let mount, let role, let file):
             let token = try VaultLogin.token(in: file)
             return try await logIn(mount, JSONWriter.object(["role": .text(role), "jwt": .secret(token)]))
@@ -148,30 +153,6 @@ actor VaultSession {
             return (try data?.number("ttl") ?? 0, try data?.truth("renewable") ?? false)
         }
         return Self.token(text, seconds, isRenewable)
-    }
-
-    private func plain(_ secret: VaultLogin.SecretID) async throws(ProviderFailure) -> SecretValue {
-        switch secret {
-        case .plain(let text): return text
-        case .wrapped(let wrapping):
-            if let unwrapped { return unwrapped }
-            var request = request(.POST, "sys/wrapping/unwrap", JSONWriter.object([:]))
-            try request.set("X-Vault-Token", to: wrapping)
-            let answer = try await http.send(request)
-            guard answer.status == 200 else {
-                // Used by somebody else, perhaps: that is to be looked into.
-                throw ProviderFailure(
-                    .denied,
-                    "\(answer.host) does not unwrap wrapped_secret_id: it was unwrapped before, or its time is over"
-                )
-            }
-            let found = try VaultAnswer.reading(answer.host) {
-                try answer.json().object("data")?.value("secret_id")
-            }
-            guard let found else { throw ProviderFailure(.malformed, "wrapped_secret_id holds no secret id") }
-            unwrapped = found
-            return found
-        }
     }
 
     private func request(_ method: HTTPMethod, _ path: String, _ body: ByteBuffer?) -> ProviderRequest {

@@ -93,7 +93,10 @@ extension Vault {
     package func delete(_ reference: ProviderReference) async throws(ProviderFailure) {
         let path = try VaultPath(reference, isVersioned: settings.isVersioned)
         let answer = try await ask(.DELETE, path.metadata ?? path.data, nil)
-        guard [200, 204, 404].contains(answer.status) else {
+        guard
+            answer.status == 200 || answer.status == 204
+                || answer.status == 404 && VaultAnswer.isAbsence(answer)
+        else {
             throw VaultAnswer.failure(answer, "deleting \(reference.path)")
         }
     }

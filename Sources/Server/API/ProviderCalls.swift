@@ -41,8 +41,10 @@ struct ProviderCalls: Sendable {
             throw APIError.constraint("configuration lacks \(missing.map(\.name).joined(separator: ", "))")
         }
         let isDefault = try body.truth("isDefault") ?? false
+        try service.store.checkIsFree(name)
+        let exchanged = try ProviderDesk.exchange(update, kind, present: ProviderConfiguration(), of: name)
         try service.change(call) { actor in
-            try service.store.createProvider(name, kind, update, by: actor)
+            try service.store.createProvider(name, kind, exchanged, by: actor)
             if isDefault { try service.store.setDefaultProvider(name, by: actor) }
         }
         return .json(try service.providers.json(of: name))
@@ -65,8 +67,9 @@ struct ProviderCalls: Sendable {
         }
         let update = try update(body, of: provider.kind)
         let isDefault = try body.truth("isDefault") ?? false
+        let exchanged = try ProviderDesk.exchange(update, provider.kind, of: name, in: service.store)
         try service.change(call) { actor in
-            try service.store.updateProvider(name, update, by: actor)
+            try service.store.updateProvider(name, exchanged, by: actor)
             if isDefault { try service.store.setDefaultProvider(name, by: actor) }
         }
         return .json(try service.providers.json(of: name))

@@ -56,7 +56,7 @@ package struct KeptValueOfProvider<Value: Sendable>: Sendable {
     package let number: UInt32
     /// When it was first seen.
     package let made: Timestamp
-    package let expires: Timestamp?
+    package internal(set) var expires: Timestamp?
 }
 
 /// What is known of an external secret's value.

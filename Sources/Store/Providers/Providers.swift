@@ -50,6 +50,12 @@ extension SecretStore {
         }
     }
 
+    /// - Throws: `.providerExists`.
+    package func checkIsFree(_ name: ProviderName) throws(StoreError) {
+        do { _ = try provider(name) } catch .providerMissing { return }
+        throw .providerExists(name)
+    }
+
     /// - Precondition: `update.set` has settings of `kind`.
     /// - Throws: `.providerExists`.
     @discardableResult

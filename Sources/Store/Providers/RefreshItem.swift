@@ -92,9 +92,10 @@ struct RefreshItem<Value: Sendable>: Sendable {
     /// In seconds. What asks for patience gets it; what will not change by asking is asked as often as always.
     private func pause(after failure: ProviderFailure, _ interval: UInt32) -> UInt32 {
         let growing = UInt32(1) << UInt32(min(failures - 1, 12))
+        // What a provider says counts where it asks for more patience: none at all is no answer.
         return switch failure.kind {
-        case .throttled: failure.retryAfter ?? max(growing, interval)
-        case .down: failure.retryAfter ?? min(growing, interval)
+        case .throttled: failure.retryAfter.map { max($0, min(growing, interval)) } ?? max(growing, interval)
+        case .down: max(failure.retryAfter ?? 0, min(growing, interval))
         case .absent, .denied, .malformed, .conflict: interval
         }
     }

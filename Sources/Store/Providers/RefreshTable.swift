@@ -121,7 +121,18 @@ package struct RefreshTable<Value: Sendable>: Sendable {
                     place,
                     at: now)
             }
-            return confirm(place, timeToLive, at: now) ? Set(item.users.keys) : []
+            let isRecovered = confirm(place, timeToLive, at: now)
+            // It would have been told.
+            let hadEnd = item.kept?.expires != nil
+            if hadEnd { items[place]?.kept?.expires = nil }
+            return isRecovered || hadEnd ? Set(item.users.keys) : []
+        case .value(_, let facts) where facts.expires.map({ $0 <= time }) ?? false:
+            items[place]?.kept = nil
+            let affected = note(
+                ProviderFailure(.denied, "it must not be used any more since \(facts.expires ?? time)"),
+                place,
+                at: now)
+            return item.kept == nil ? affected : Set(item.users.keys)
         case .value(let value, let facts):
             let isRecovered = confirm(place, facts.timeToLive, at: now)
             if let kept = item.kept, kept.version == facts.version, kept.expires == facts.expires {

@@ -5,14 +5,14 @@ import Testing
 @testable import Store
 
 @Suite struct `What providers are asked` {
-    private var table = RefreshTable<String>(jitter: { 1 })
-    private let first: SecretOrigin
-    private let second: SecretOrigin
-    private let algorithm: AlgorithmName
-    private let other: AlgorithmName
-    private static let seconds: UInt64 = 1_000_000_000
-    private var now: UInt64 = 1_000 * seconds
-    private let time = Timestamp(seconds: 1_000, nanoseconds: 0)
+    var table = RefreshTable<String>(jitter: { 1 })
+    let first: SecretOrigin
+    let second: SecretOrigin
+    let algorithm: AlgorithmName
+    let other: AlgorithmName
+    static let seconds: UInt64 = 1_000_000_000
+    var now: UInt64 = 1_000 * seconds
+    let time = Timestamp(seconds: 1_000, nanoseconds: 0)
 
     init() throws {
         first = SecretOrigin(provider: try ProviderName("vault"), reference: try ProviderReference("a#x"))
@@ -22,28 +22,28 @@ import Testing
         try have(interval: 60, maximumAge: 600)
     }
 
-    private mutating func have(interval: UInt32, maximumAge: UInt32, named name: String = "vault") throws {
+    mutating func have(interval: UInt32, maximumAge: UInt32, named name: String = "vault") throws {
         _ = table.setProviders(
             [try provider(name, interval, maximumAge)], changed: [], at: now)
     }
 
-    private func provider(_ name: String, _ interval: UInt32, _ age: UInt32) throws -> ExternalProvider {
+    func provider(_ name: String, _ interval: UInt32, _ age: UInt32) throws -> ExternalProvider {
         ExternalProvider(
             name: try ProviderName(name), id: UUID(), kind: .vault, about: .empty, created: time,
             modified: time, interval: interval, maximumAge: age, settings: [])
     }
 
-    private mutating func pass(_ seconds: UInt64) { now += seconds * Self.seconds }
-    private mutating func ask() -> [ProviderQuestion] { table.questions(at: now) }
+    mutating func pass(_ seconds: UInt64) { now += seconds * Self.seconds }
+    mutating func ask() -> [ProviderQuestion] { table.questions(at: now) }
 
     @discardableResult
-    private mutating func answer(_ answer: ProviderAnswer<String>, _ question: ProviderQuestion) -> Set<
+    mutating func answer(_ answer: ProviderAnswer<String>, _ question: ProviderQuestion) -> Set<
         AlgorithmName
     > {
         table.take(answer, to: question.id, at: now, time: time)
     }
 
-    private func facts(_ version: String, timeToLive: UInt32? = nil, expires: Timestamp? = nil) throws
+    func facts(_ version: String, timeToLive: UInt32? = nil, expires: Timestamp? = nil) throws
         -> ProviderFacts
     {
         ProviderFacts(
@@ -51,17 +51,17 @@ import Testing
             expires: expires)
     }
 
-    private func shown(_ origin: SecretOrigin) -> String? {
+    func shown(_ origin: SecretOrigin) -> String? {
         guard case .value(let kept, _) = table.state(of: origin) else { return nil }
         return kept.value
     }
 
-    private func isAbsent(_ origin: SecretOrigin) -> Bool {
+    func isAbsent(_ origin: SecretOrigin) -> Bool {
         if case .absent = table.state(of: origin) { true } else { false }
     }
 
     /// Follows `first`, and has its value.
-    private mutating func begin() throws {
+    mutating func begin() throws {
         table.follow(algorithm, ([first]).map { ($0, .first) }, at: now)
         let question = try #require(ask().first)
         #expect(answer(.value("one", try facts("1")), question) == [algorithm])
@@ -153,48 +153,6 @@ import Testing
         pass(60)
         #expect(answer(.value("one", try facts("1")), ask()[0]) == [algorithm])
         #expect(shown(first) == "one")
-    }
-
-    @Test mutating func `a value is not used after the end that its provider says`() throws {
-        table.follow(algorithm, ([first]).map { ($0, .first) }, at: now)
-        let end = Timestamp(seconds: 2_000, nanoseconds: 0)
-        answer(.value("one", try facts("1", expires: end)), ask()[0])
-        #expect(table.age(at: now, time: Timestamp(seconds: 1_999, nanoseconds: 0)).affected.isEmpty)
-        pass(1)
-        #expect(table.age(at: now, time: end).affected == [algorithm])
-        #expect(shown(first) == nil)
-    }
-
-    @Test mutating func `who is down is asked more and more seldom, up to the interval`() throws {
-        try begin()
-        pass(60)
-        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] as [UInt64] {
-            answer(.failure(ProviderFailure(.down, "away")), try #require(ask().first))
-            pass(seconds - 1)
-            #expect(ask().isEmpty, "after \(seconds) seconds")
-            pass(1)
-        }
-        answer(.unchanged(timeToLive: nil), try #require(ask().first))
-        pass(60)
-        answer(.failure(ProviderFailure(.down, "away")), try #require(ask().first))
-        pass(1)
-        #expect(ask().count == 1, "it begins anew")
-    }
-
-    @Test mutating func `who throttles is asked when it says, who denies as often as always`() throws {
-        try begin()
-        pass(60)
-        answer(
-            .failure(ProviderFailure(.throttled, "slowly", retryAfter: 300)), try #require(ask().first))
-        pass(299)
-        #expect(ask().isEmpty)
-        pass(1)
-        for _ in 0..<5 {
-            answer(.failure(ProviderFailure(.denied, "no")), try #require(ask().first))
-            pass(59)
-            #expect(ask().isEmpty)
-            pass(1)
-        }
     }
 
     @Test mutating func `a secret's own interval counts, the shortest of those that show it`() throws {

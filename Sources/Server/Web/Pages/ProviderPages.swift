@@ -62,6 +62,9 @@ struct ProviderPages: Sendable {
         let update = try input.take(try call.filledForm())
         guard let name = input.parsedName, input.errors.isEmpty else { return page(call, input) }
         do {
+            try site.service.store.checkIsFree(name)
+            let update = try ProviderDesk.exchange(
+                update, input.kind, present: ProviderConfiguration(), of: name)
             try site.service.change(call.call) { actor in
                 _ = try site.service.store.createProvider(name, input.kind, update, by: actor)
             }
@@ -90,6 +93,8 @@ struct ProviderPages: Sendable {
         let update = try input.take(try call.filledForm())
         guard input.errors.isEmpty else { return page(call, input) }
         do {
+            let update = try ProviderDesk.exchange(
+                update, provider.kind, of: provider.name, in: site.service.store)
             try site.service.change(call.call) { actor in
                 _ = try site.service.store.updateProvider(provider.name, update, by: actor)
             }
