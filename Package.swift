@@ -100,9 +100,19 @@ let package = Package(
         .executableTarget(
             name: "NodeProgram",
             dependencies: [
-                "Console", "CWipingFree", "Link", "Secrets", "Store",
+                "Console", "CWipingFree", "Link", "PeerNames", "Secrets", "Store",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            swiftSettings: strict),
+        // Whether a server's certificate is for the name that it was looked up by.
+        .target(
+            name: "PeerNames",
+            dependencies: [
+                "COpenSSL",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             swiftSettings: strict),
@@ -112,7 +122,7 @@ let package = Package(
         .target(
             name: "Providers",
             dependencies: [
-                "Secrets", "JSONText",
+                "Secrets", "JSONText", "PeerNames",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

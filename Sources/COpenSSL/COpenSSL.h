@@ -6,6 +6,8 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 // HKDF with SHA-256 (RFC 5869). `mode` is EVP_KDF_HKDF_MODE_…: both steps, or one of them. 1 on success.
 //

@@ -4,7 +4,17 @@ package import Secrets
 /// when it is asked for, a value straight into a `SecretValue`.
 package struct JSONObject: Sendable {
     private let text: SecretBuffer
-    private let members: [String: JSONNode]
+    private let members: [Name: JSONNode]
+
+    /// By bytes: Swift takes two spellings of one character for the same string.
+    private struct Name: Hashable {
+        let text: String
+        static func == (left: Name, right: Name) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
+        func hash(into hasher: inout Hasher) {
+            var text = text
+            text.withUTF8 { unsafe hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        }
+    }
 
     /// - Throws: if `text` is not JSON, or something else than an object.
     package init(_ text: SecretBuffer) throws(JSONError) {
@@ -15,23 +25,26 @@ package struct JSONObject: Sendable {
 
     private init(_ text: SecretBuffer, _ members: [JSONMember]) {
         self.text = text
-        self.members = Dictionary(members.map { ($0.name, $0.node) }) { first, _ in first }
+        self.members = Dictionary(members.map { (Name(text: $0.name), $0.node) }) { first, _ in first }
     }
 
     /// - Throws: if there is a member of another name. Its name is not told: somebody may have typed a value there.
     package func allowOnly(_ names: Set<String>) throws(JSONError) {
-        guard members.keys.allSatisfy(names.contains) else {
+        let known = Set(names.map(Name.init))
+        guard members.keys.allSatisfy(known.contains) else {
             throw JSONError(
                 "it has a member that is not known here; known are \(names.sorted().joined(separator: ", "))")
         }
     }
 
-    package func has(_ name: String) -> Bool { members[name] != nil }
-    package var names: [String] { members.keys.sorted() }
+    private subscript(name: String) -> JSONNode? { members[Name(text: name)] }
+
+    package func has(_ name: String) -> Bool { self[name] != nil }
+    package var names: [String] { members.keys.map(\.text).sorted() }
 
     /// The object that a member is. Nil if it is not there, or null.
     package func object(_ name: String) throws(JSONError) -> JSONObject? {
-        switch members[name] {
+        switch self[name] {
         case .object(let members): return JSONObject(text, members)
         case nil, .null: return nil
         case .some(let node): throw wrong(name, "an object", node)
@@ -43,7 +56,7 @@ package struct JSONObject: Sendable {
     /// - Returns: nil if it is not there.
     /// - Throws: `JSONError` for null, an object or an array; `SecretMemoryError`; `ValueTooLong`.
     package func scalar(_ name: String) throws -> SecretValue? {
-        switch members[name] {
+        switch self[name] {
         case nil: return nil
         case .string: return try value(name)
         case .number(let range):
@@ -58,7 +71,7 @@ package struct JSONObject: Sendable {
 
     /// Nil if it is not there.
     package func string(_ name: String) throws(JSONError) -> String? {
-        guard let node = members[name] else { return nil }
+        guard let node = self[name] else { return nil }
         guard case .string(let range) = node else { throw wrong(name, "a string", node) }
         return text.withBytes { bytes in
             String(decoding: JSONString.bytes(of: range, in: bytes), as: UTF8.self)
@@ -74,7 +87,7 @@ package struct JSONObject: Sendable {
     ///
     /// - Throws: `JSONError` for another type; `SecretMemoryError`; `ValueTooLong`.
     package func value(_ name: String) throws -> SecretValue? {
-        guard let node = members[name] else { return nil }
+        guard let node = self[name] else { return nil }
         guard case .string(let range) = node else { throw wrong(name, "a string", node) }
         let value = try text.withBytes { bytes in try JSONString.value(of: range, in: bytes) }
         guard let value else { throw ValueTooLong() }
@@ -83,7 +96,7 @@ package struct JSONObject: Sendable {
 
     /// A whole number from 0 on, without an exponent; 1.0 is one.
     package func number(_ name: String) throws(JSONError) -> UInt32? {
-        guard let node = members[name] else { return nil }
+        guard let node = self[name] else { return nil }
         guard case .number(let range) = node else { throw wrong(name, "a number", node) }
         let digits = text.withBytes { bytes in range.prefix(64).map { bytes.byte(at: $0) } }
         let parts = String(decoding: digits, as: UTF8.self).split(separator: ".")
@@ -97,14 +110,14 @@ package struct JSONObject: Sendable {
 
     /// Nil if it is not there.
     package func truth(_ name: String) throws(JSONError) -> Bool? {
-        guard let node = members[name] else { return nil }
+        guard let node = self[name] else { return nil }
         guard case .bool(let bool) = node else { throw wrong(name, "true or false", node) }
         return bool
     }
 
     /// Nil if it is not there.
     package func strings(_ name: String) throws(JSONError) -> [String]? {
-        guard let node = members[name] else { return nil }
+        guard let node = self[name] else { return nil }
         guard case .array(let nodes) = node else { throw wrong(name, "an array of strings", node) }
         var strings: [String] = []
         for node in nodes {

@@ -3,6 +3,7 @@ import Link
 import NIOCore
 import NIOPosix
 import NIOSSL
+import PeerNames
 import Secrets
 import Store
 import Synchronization
@@ -30,9 +31,10 @@ enum ServerConnection {
         let context = try NIOSSLContext(configuration: configuration)
         return try await connect(host, port) { channel in
             // An address is compared with the one that is connected to.
-            let name = isAddress(host) ? nil : host
-            try channel.pipeline.syncOperations.addHandler(
-                try NIOSSLClientHandler(context: context, serverHostname: name))
+            let name = PeerName.isAddress(host) ? nil : host
+            try channel.pipeline.syncOperations.addHandlers([
+                try NIOSSLClientHandler(context: context, serverHostname: name), PeerNameHandler(host),
+            ])
         }
     }
 
@@ -55,7 +57,7 @@ enum ServerConnection {
         let context = try NIOSSLContext(configuration: configuration)
         let seen = Mutex<[[UInt8]]?>(nil)
         let channel = try await connect(host, port) { channel in
-            let name = isAddress(host) ? nil : host
+            let name = PeerName.isAddress(host) ? nil : host
             let handler = try NIOSSLClientHandler(context: context, serverHostname: name) { chain, answer in
                 let certificates = chain.compactMap { try? $0.toDERBytes() }
                 seen.withLock { $0 = certificates }
@@ -81,11 +83,6 @@ enum ServerConnection {
                     return try frames(channel, FrameLimit(LinkFrame.maximumCount))
                 }
             }
-    }
-
-    private static func isAddress(_ host: String) -> Bool {
-        var address = in6_addr()
-        return unsafe inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1
     }
 }
 

@@ -120,13 +120,27 @@ actor ProviderService {
         case .new(let name, let home):
             try require(.create, of: provider)
             let reference = try provider.place(of: name, in: home)
-            _ = try await provider.write(value, to: reference, if: .absent)
+            do throws(ProviderFailure) {
+                _ = try await provider.write(value, to: reference, if: .absent)
+            } catch  where error.kind == .conflict {
+                // Perhaps we wrote it, and its answer did not reach us.
+                guard try await holds(value, at: reference, provider) else { throw error }
+            }
             return reference
         case .present(let reference):
             try require(.update, of: provider)
             _ = try await provider.write(value, to: reference, if: .any)
             return reference
         }
+    }
+
+    private static func holds(
+        _ value: SecretValue, at reference: ProviderReference, _ provider: any Provider
+    ) async throws(ProviderFailure) -> Bool {
+        guard case .value(let found) = try await provider.read(reference, version: nil, known: nil) else {
+            return false
+        }
+        return found.value.isEqual(to: value)
     }
 
     private static func require(

@@ -10,15 +10,15 @@ extension ProviderKind {
 
     private static let vaultSettings = [
         ProviderSetting("vault_addr", "https://HOST:PORT", isRequired: true, isAddress: true),
-        ProviderSetting("vault_namespace", "the namespace, if there are any"),
+        ProviderSetting("vault_namespace", "the namespace, if there are any", isIdentity: true),
         ProviderSetting(
             "ca_certificate", "the CA of its certificate in PEM form, if it is no public one", isAddress: true
         ),
         ProviderSetting(
             "login", "token (default), approle, kubernetes, jwt or cert",
             localValues: ["kubernetes", "jwt"]),
-        ProviderSetting("auth_mount", "where the login is mounted; default: its name"),
-        ProviderSetting("role", "the role, for kubernetes, jwt and cert"),
+        ProviderSetting("auth_mount", "where the login is mounted; default: its name", isIdentity: true),
+        ProviderSetting("role", "the role, for kubernetes, jwt and cert", isIdentity: true),
         ProviderSetting("vault_token", "the token, for token", isSecret: true),
         ProviderSetting("role_id", "for approle"),
         ProviderSetting("secret_id", "for approle", isSecret: true),
@@ -41,9 +41,11 @@ extension ProviderKind {
         ProviderSetting(
             "login", "client_secret (default), workload_identity or managed_identity",
             localValues: ["workload_identity", "managed_identity"]),
-        ProviderSetting("tenant_id", "the vault's tenant, for client_secret and workload_identity"),
         ProviderSetting(
-            "client_id", "the application; for managed_identity the identity, where a machine has several"),
+            "tenant_id", "the vault's tenant, for client_secret and workload_identity", isIdentity: true),
+        ProviderSetting(
+            "client_id", "the application; for managed_identity the identity, where a machine has several",
+            isIdentity: true),
         ProviderSetting("client_secret", "the application's secret, for client_secret", isSecret: true),
         ProviderSetting(
             "jwt_file", "a file with the token, read anew for each login, for workload_identity",
@@ -66,7 +68,7 @@ extension ProviderKind {
         ProviderSetting("access_key_id", "for keys"),
         ProviderSetting("secret_access_key", "for keys", isSecret: true),
         ProviderSetting("session_token", "for keys that end", isSecret: true),
-        ProviderSetting("role_arn", "the role, for web_identity"),
+        ProviderSetting("role_arn", "the role, for web_identity", isIdentity: true),
         ProviderSetting(
             "jwt_file", "a file with the token, read anew for each login, for web_identity", isLocal: true),
         ProviderSetting(

@@ -13,14 +13,17 @@ package struct ProviderSetting: Sendable {
     package let localValues: Set<String>
     /// It says to whom credentials are sent: where that is, or which certificate proves it.
     package let isAddress: Bool
+    /// It says as whom the machine appears there, where it proves itself who it is.
+    package let isIdentity: Bool
     /// It can be used once, and is exchanged for what it stands for before it is kept.
     package let isOnce: Bool
 
     package init(
         _ name: String, _ about: String, isRequired: Bool = false, isSecret: Bool = false,
         isLocal: Bool = false, localValues: Set<String> = [], isAddress: Bool = false,
-        isOnce: Bool = false
+        isIdentity: Bool = false, isOnce: Bool = false
     ) {
+        self.isIdentity = isIdentity
         self.isOnce = isOnce
         self.isAddress = isAddress
         self.isLocal = isLocal

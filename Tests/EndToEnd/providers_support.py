@@ -138,11 +138,13 @@ def bao(tmp_path):
 
 
 class Counting:
-    """Passes everything on to an OpenBao, and keeps the paths that were asked for."""
+    """Passes everything on to an OpenBao, and keeps the paths that were asked for. `pause`: seconds until the answer to a
+    write that was passed on."""
 
-    def __init__(self, bao: OpenBao):
+    def __init__(self, bao: OpenBao, pause=0.0):
         self.paths: list[str] = []
-        paths, target = self.paths, bao.port
+        self.pause = pause
+        paths, target, counting = self.paths, bao.port, self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -154,6 +156,8 @@ class Counting:
                 there.request(self.command, self.path, body, dict(self.headers))
                 answer = there.getresponse()
                 content = answer.read()
+                if self.command != "GET" and "/secret/" in self.path:
+                    time.sleep(counting.pause)
                 self.send_response(answer.status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))

@@ -441,6 +441,55 @@ def test_what_is_there_already_is_not_overwritten_and_a_refusal_changes_nothing(
     assert store.names() == []
 
 
+def test_one_writer_at_a_time_and_no_value_of_another_is_lost(store, bao):
+    """By KV version 1, which has no conditions."""
+    bao.call("DELETE", "sys/mounts/secret")
+    bao.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "1"}})
+    slow = Counting(bao, pause=0.5)
+    connect(store, slow, "--set", "kv_version=1", token=bao.token(WRITER))
+    start = lambda *command: store.start("secret", *command, "--value-file", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    place = f"secret/{ALGORITHM}/TOKEN"
+    made = [start("create", ALGORITHM, "TOKEN", "--provider", "vault") for _ in range(2)]
+    for number, process in enumerate(made):
+        process.stdin.write(b"value-%d" % number)
+        process.stdin.close()
+    states = [process.wait(timeout=60) for process in made]
+    assert sorted(states) == [0, 73], states
+    assert bao.call("GET", place)["data"] == {"value": f"value-{states.index(0)}"}
+    # A change that is on its way when the secret is deleted: one comes after the other.
+    update = start("update", ALGORITHM, "TOKEN")
+    update.stdin.write(b"late")
+    update.stdin.close()
+    time.sleep(0.2)
+    store.delete("TOKEN")
+    assert update.wait(timeout=60) in (0, 66)
+    with pytest.raises(OSError):
+        bao.call("GET", place)
+    slow.close()
+
+
+def test_a_write_whose_answer_is_lost_can_be_done_again(store, bao):
+    slow = Counting(bao, pause=12)
+    connect(store, slow, token=bao.token(WRITER))
+    create = ("secret", "create", ALGORITHM, "TOKEN", "--provider", "vault", "--value-file", "-")
+    store.run(*create, input=PLANTED).failed(69, "not known", "do the same again")
+    assert store.names() == []
+    slow.pause = 0
+    store.run(*create, input=b"another").failed(73, "conflict")
+    store.does(*create, input=PLANTED)
+    assert bao.call("GET", f"secret/data/{ALGORITHM}/TOKEN")["data"]["data"] == {"value": PLANTED.decode()}
+    slow.close()
+
+
+def test_no_secret_is_the_providers_own_token(store, bao):
+    bao.put("nlp/db", password="x")
+    connect(store, bao, "--set", "kv_version=1")
+    refer(store, reference="auth/token/lookup-self#id")
+    mount = store.mount()
+    wait_for_trouble(store, lambda all: "below auth" in all.get("auth/token/lookup-self#id", {}).get("reason", ""))
+    assert opens(mount / "DB_PASSWORD") is None
+
+
 def test_the_admin_mount_writes_there_too(store, bao):
     connect(store, bao, "--default", token=bao.token(WRITER))
     store.create("TOKEN", b"first")

@@ -27,6 +27,14 @@ private func object(_ text: String) throws -> JSONObject { try JSONObject(try bo
         #expect(bytes == Array(meaning.utf8))
     }
 
+    /// Swift takes these two names for the same string.
+    @Test func `has a member by the bytes of its name`() throws {
+        let both = try object(#"{"K\u00e9": "one", "Ke\u0301": "two", "\u212a": "three"}"#)
+        #expect(try both.string("K\u{e9}") == "one" && both.string("Ke\u{301}") == "two")
+        #expect(try both.string("K") == nil && !both.has("K") && both.names.count == 3)
+        #expect(throws: JSONError.self) { try both.allowOnly(["K\u{e9}", "Ke\u{301}", "K"]) }
+    }
+
     @Test func `gives a value of the largest length, and none that is longer`() throws {
         let escaped = String(repeating: #"\u0041"#, count: SecretValue.maximumCount)
         #expect(try object("{\"a\":\"\(escaped)\"}").value("a")?.count == SecretValue.maximumCount)

@@ -24,6 +24,9 @@ final class HostileServer: Sendable {
         address = "http://127.0.0.1:\(channel.localAddress?.port ?? 0)"
     }
 
+    /// An answer that goes on for ever, a byte each tenth of a second.
+    static let trickle = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+
     func close() async { try? await channel.close() }
 
     static func answer(_ status: String, _ body: String, _ headers: String...) -> String {
@@ -63,5 +66,12 @@ private final class Answering: ChannelInboundHandler {
         let port = "\(context.channel.localAddress?.port ?? 0)"
         let text = answer.replacingOccurrences(of: "{port}", with: port)
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: text)), promise: nil)
+        guard text.hasSuffix(HostileServer.trickle) else { return }
+        let channel = context.channel
+        context.eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(100), delay: .milliseconds(100)) {
+            task in
+            guard channel.isActive else { return task.cancel() }
+            channel.writeAndFlush(ByteBuffer(string: " "), promise: nil)
+        }
     }
 }

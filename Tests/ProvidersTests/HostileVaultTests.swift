@@ -111,6 +111,21 @@ private func failure(_ answer: String?, known: String? = nil) async throws -> Pr
         await vault.close()
     }
 
+    @Test func `that answers a byte now and then is down in time, also for a login, and forgotten`()
+        async throws
+    {
+        let begun = ContinuousClock.now
+        #expect(try await failure(HostileServer.trickle).kind == .down)
+        #expect(ContinuousClock.now - begun < .seconds(4))
+        let body = ok(#"{"data":{"data":{"a":"1"},"metadata":{"version":1}}}"#)
+        let server = try await HostileServer([HostileServer.trickle, lookup, body])
+        let vault = try provider(server)
+        #expect(try await vault.failure("secret/data/db#a").kind == .down)
+        #expect(try await vault.value("secret/data/db#a").text == "1")
+        await vault.close()
+        await server.close()
+    }
+
     @Test func `that sends us elsewhere does not get the token there`() async throws {
         let other = try await HostileServer([ok("{}")])
         let answer = HostileServer.answer("307 Elsewhere", "", "Location: \(other.address)/v1/secret/data/db")

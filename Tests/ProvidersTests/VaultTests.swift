@@ -216,6 +216,16 @@ import Testing
         #expect(try await vault.value("kv/db#password").version == made.text)
         try await vault.delete(reference)
         #expect(try await vault.failure("kv/db#password").kind == .absent)
+        // Neither our own token, nor anything else that Vault answers, is a secret.
+        for path in [
+            "auth/token/lookup-self#id", "AUTH/token/lookup-self#id", "sys/health#version",
+            "identity/entity/id#keys",
+            "cubbyhole/a#b",
+        ] {
+            #expect(try await vault.failure(path).kind == .malformed, "\(path)")
+        }
+        try bao.run("kv", "put", "kv/token", "a=\(OpenBao.root)")
+        #expect(try await vault.failure("kv/token#a").kind == .malformed)
         // The other version's paths are not taken for this one's, also where the mount was made one of it.
         try bao.run("kv", "put", "kv/db", "password=four")
         try bao.run("kv", "enable-versioning", "kv/")

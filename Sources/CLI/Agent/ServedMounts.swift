@@ -27,6 +27,8 @@ final class ServedMounts: Sendable {
     let loop: SessionLoop
     let log: Logger
     let state = Mutex(ServedMountTable())
+    /// How many mounts are being made, by algorithm: what they have looked at is followed from then on.
+    private let joining = Mutex<[AlgorithmName: Int]>([:])
     /// Of the threads that refresh: the one that follows storage, commands, the clock.
     let turn = Mutex(())
     let alarm = Mutex<ViewAlarm?>(nil)
@@ -80,6 +82,8 @@ final class ServedMounts: Sendable {
         else {
             throw Failure(.badInput, "mode 0\(String(request.fileMode, radix: 8)) is not some of 0444")
         }
+        joining.withLock { $0[name, default: 0] += 1 }
+        defer { joined(name) }
         try source.prepare(name)
         let view = try source.view(of: name, after: shown(of: name))
         if let user, !ListedUsers.allow(user, view.mounters) { throw NotListed() }
@@ -142,6 +146,19 @@ final class ServedMounts: Sendable {
         }
     }
 
+    private func joined(_ name: AlgorithmName) {
+        joining.withLock { joining in
+            joining[name] = joining[name].flatMap { $0 > 1 ? $0 - 1 : nil }
+            releaseIfUnused(name, joining)
+        }
+    }
+
+    /// Under the lock of those that join: nobody is released who has just looked.
+    private func releaseIfUnused(_ name: AlgorithmName, _ joining: [AlgorithmName: Int]) {
+        guard joining[name] == nil, state.withLock({ $0.byAlgorithm[name] == nil }) else { return }
+        source.release(name)
+    }
+
     /// Which session ended: known only after `add` returned it.
     private final class EndNotice: Sendable {
         let id = Mutex<Session.ID?>(nil)
@@ -162,7 +179,7 @@ final class ServedMounts: Sendable {
             return mount
         }
         if let gone {
-            if state.withLock({ $0.byAlgorithm[gone.algorithm] == nil }) { source.release(gone.algorithm) }
+            joining.withLock { releaseIfUnused(gone.algorithm, $0) }
             // It has happened already: nobody can be refused it.
             let event = AuditEvent(
                 .unmount, by: .thisProcess, home: .algorithm(gone.algorithm),

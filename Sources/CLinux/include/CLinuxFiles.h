@@ -1,6 +1,7 @@
 #pragma once
 // For Sources/Store: names of files.
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/stat.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -24,4 +25,11 @@ static inline int linux_file_place(int directory, const char *name, struct linux
     place->count = found.stx_size;
     place->mount = found.stx_mnt_id;
     return 0;
+}
+
+// WriteTurn: an exclusive lock of one byte of a file, of this open file and not of the process (fcntl(2), F_OFD_SETLK).
+// 0, or -1 with errno; EAGAIN if another has it.
+static inline int linux_lock_byte(int descriptor, int64_t offset) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+    return fcntl(descriptor, 37 /* F_OFD_SETLK */, &lock);
 }

@@ -28,6 +28,13 @@ static inline uint64_t linux_epoll_key(const struct epoll_event *event) { return
 static inline int linux_name_thread(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 // SessionLoop: how long a worker spins.
+// ExternalValues: time since the machine started, also while it slept.
+static inline uint64_t linux_boot_nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 static inline uint64_t linux_monotonic_nanoseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

@@ -1,3 +1,4 @@
+import CLinux
 import Dispatch
 import Fuse
 package import Logging
@@ -50,12 +51,18 @@ package final class ExternalValues: Sendable {
     private static let restAfterShowing: UInt64 = 8
     private static let longestRest: UInt64 = 200_000_000
 
+    private func time(at moment: UInt64) -> DispatchTime {
+        let now = now
+        return .now() + .nanoseconds(Int(clamping: moment > now ? moment - now : 0))
+    }
+
     package init(_ store: SecretStore, _ log: Logger) {
         self.store = store
         self.log = log
     }
 
-    var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
+    /// Goes on while the machine sleeps: values get older then, too.
+    var now: UInt64 { linux_boot_nanoseconds() }
 
     /// - Parameter onChange: told what to look at anew, on a thread of its own.
     package func start(onChange: @escaping @Sendable (AffectedMounts) -> Void) throws {
@@ -95,8 +102,7 @@ package final class ExternalValues: Sendable {
             return !state.willShow
         }
         guard isFirst else { return }
-        let due = DispatchTime(uptimeNanoseconds: max(now, state.withLock { $0.nextShow }))
-        showing.asyncAfter(deadline: due) { [weak self] in self?.show() }
+        showing.asyncAfter(deadline: time(at: state.withLock { $0.nextShow })) { [weak self] in self?.show() }
     }
 
     private func show() {
@@ -228,7 +234,7 @@ package final class ExternalValues: Sendable {
             return next
         }
         guard let next else { return }
-        queue.asyncAfter(deadline: DispatchTime(uptimeNanoseconds: next)) { [weak self] in self?.look() }
+        queue.asyncAfter(deadline: time(at: next)) { [weak self] in self?.look() }
     }
 }
 

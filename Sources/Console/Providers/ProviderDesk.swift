@@ -29,14 +29,22 @@ package struct ProviderDesk {
 
     /// - Returns: where it is now.
     package func write(_ value: SecretValue, to target: ProviderTarget) throws(Failure) -> ProviderReference {
-        guard case .written(_, let reference) = try ask(.write(1, at: 1, target, value)) else {
+        guard case .written(_, let reference) = try change(.write(1, at: 1, target, value)) else {
             throw Self.unexpected
         }
         return reference
     }
 
     package func delete(_ reference: ProviderReference) throws(Failure) {
-        guard case .deleted = try ask(.delete(1, at: 1, reference)) else { throw Self.unexpected }
+        guard case .deleted = try change(.delete(1, at: 1, reference)) else { throw Self.unexpected }
+    }
+
+    private func change(_ call: ProviderCall) throws(Failure) -> ProviderReply {
+        do { return try ask(call) } catch  where error.status == .unavailable {
+            throw Failure(
+                .unavailable, "\(error.message); whether it was done there is not known",
+                hint: "do the same again: what was done already is no obstacle")
+        }
     }
 
     /// `update` with what can be used once exchanged for what it stands for, which is kept: whoever asks later could not.

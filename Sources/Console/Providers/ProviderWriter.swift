@@ -14,6 +14,8 @@ package struct ProviderWriter {
         _ new: NewSecret, of home: SecretHome, at provider: ProviderName,
         allowing allowed: Set<EnvironmentName> = [], by actor: Actor = .thisProcess
     ) throws -> Secret {
+        let turn = try turn(new.name, home)
+        defer { withExtendedLifetime(turn) {} }
         try store.check([new], of: home, existing: .refuse, allowing: allowed)
         let desk = try ProviderDesk(provider, of: store)
         try record(new.name, home, "create at \(provider)", actor)
@@ -23,8 +25,8 @@ package struct ProviderWriter {
             return try store.createSecrets(
                 [try new.external(origin)], of: home, allowing: allowed, by: actor)[0]
         } catch {
-            // Nothing half-done, as far as the provider lets us; but what is there is another's, if they were faster.
-            if try !isReferred(to: reference, by: new.name, home) { try? desk.delete(reference) }
+            // Nothing half-done, as far as the provider lets us.
+            try? desk.delete(reference)
             throw error
         }
     }
@@ -35,7 +37,13 @@ package struct ProviderWriter {
     package func update(
         _ secret: Secret, of home: SecretHome, _ update: SecretUpdate, by actor: Actor = .thisProcess
     ) throws -> Secret {
-        guard let origin = secret.origin, origin.isWritten, let value = update.value else {
+        guard secret.origin?.isWritten ?? false, let value = update.value else {
+            return try store.updateSecret(secret.name, of: home, update, by: actor)
+        }
+        let turn = try turn(secret.name, home)
+        defer { withExtendedLifetime(turn) {} }
+        let secret = try present(secret, home)
+        guard let origin = secret.origin, origin.isWritten else {
             return try store.updateSecret(secret.name, of: home, update, by: actor)
         }
         // The provider does not know of our versions: as far as can be told before it is asked.
@@ -55,6 +63,9 @@ package struct ProviderWriter {
     package func delete(
         _ secret: Secret, of home: SecretHome, by actor: Actor = .thisProcess
     ) throws {
+        let turn = secret.origin?.isWritten ?? false ? try turn(secret.name, home) : nil
+        defer { withExtendedLifetime(turn) {} }
+        let secret = turn == nil ? secret : try present(secret, home)
         if let origin = secret.origin, origin.isWritten {
             let desk = try ProviderDesk(origin.provider, of: store)
             try record(secret.name, home, "delete at \(origin.description)", actor)
@@ -63,14 +74,17 @@ package struct ProviderWriter {
         try store.deleteSecret(secret.name, of: home, ifSecret: secret.id)
     }
 
-    private func isReferred(
-        to reference: ProviderReference, by name: EnvironmentName, _ home: SecretHome
-    ) throws -> Bool {
-        do { return try store.secret(name, of: home).origin?.reference == reference } catch StoreError
-            .secretMissing
-        {
-            return false
-        }
+    private func turn(_ name: EnvironmentName, _ home: SecretHome) throws(Failure) -> WriteTurn {
+        try WriteTurn(name, of: home, in: store.folder)
+    }
+
+    /// What is to be changed or deleted, as it is now that it is our turn.
+    ///
+    /// - Throws: `.secretMissing` if it is another one.
+    private func present(_ secret: Secret, _ home: SecretHome) throws(StoreError) -> Secret {
+        let present = try store.secret(secret.name, of: home)
+        guard present.id == secret.id else { throw .secretMissing(secret.name, home) }
+        return present
     }
 
     private func record(

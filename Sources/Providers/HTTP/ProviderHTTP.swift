@@ -6,7 +6,9 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
+import PeerNames
 import Secrets
+import Synchronization
 
 /// How a provider speaks HTTP: one client with one TLS configuration. No redirects, for a token must not follow one; no
 /// proxy; a limit for time and for what is answered; every failure in the words of `ProviderFailure`.
@@ -17,7 +19,9 @@ final class ProviderHTTP: Sendable {
     static let connectSeconds: Int64 = 5
     static let requestSeconds: Int64 = 10
 
-    private let client: HTTPClient
+    private let configuration: HTTPClient.Configuration
+    /// By the name of whom they speak to, so that each knows whose certificate it wants to see.
+    private let clients = Mutex<[String: HTTPClient]>([:])
     private let seconds: Int64
 
     /// - Parameter addresses: of hosts that no name server is asked for. Tests have servers with the names of others.
@@ -33,38 +37,75 @@ final class ProviderHTTP: Sendable {
         configuration.dnsOverride = addresses
         // What asks again, and when, is decided by who asks.
         configuration.connectionPool.retryConnectionEstablishment = false
-        client = HTTPClient(
-            eventLoopGroupProvider: .shared(.singletonMultiThreadedEventLoopGroup),
-            configuration: configuration)
+        self.configuration = configuration
         self.seconds = seconds
     }
 
     /// A client that goes without this ends the process.
-    deinit { client.shutdown(queue: .global()) { _ in } }
+    deinit { for client in clients.withLock({ $0 }).values { client.shutdown(queue: .global()) { _ in } } }
 
-    func close() async { try? await client.shutdown() }
+    func close() async { for client in clients.withLock({ $0 }).values { try? await client.shutdown() } }
 
-    /// - Throws: `.down` if there is no whole answer, `.malformed` if it is too long.
-    func send(_ request: ProviderRequest) async throws(ProviderFailure) -> ProviderResponse {
-        do {
-            let answer = try await client.execute(request.http, timeout: .seconds(seconds))
-            let body = SecretBuffer()
-            for try await chunk in answer.body {
-                defer { wipe(chunk) }
-                guard body.count + chunk.readableBytes <= Self.maximumBody else {
-                    throw ProviderFailure(.malformed, "\(request.url.host) answers more than is read")
-                }
-                try unsafe chunk.withUnsafeReadableBytes { bytes in
-                    try body.write(unsafe RawSpan(_unsafeBytes: bytes), at: body.count)
+    private func client(for url: ProviderURL) -> HTTPClient {
+        clients.withLock { clients in
+            if let client = clients[url.name] { return client }
+            var configuration = configuration
+            if !url.isPlain {
+                // Called when TLS is there, and before anything is sent.
+                configuration.http1_1ConnectionDebugInitializer = { channel in
+                    channel.eventLoop.submit {
+                        let certificate = try channel.pipeline.syncOperations.nioSSL_peerCertificate()
+                        try PeerName.check(certificate, isOf: url.name)
+                    }.flatMapErrorThrowing { error in
+                        channel.close(promise: nil)
+                        throw error
+                    }
                 }
             }
-            return ProviderResponse(
-                status: Int(answer.status.code), headers: answer.headers, body: body, host: request.url.host)
+            let client = HTTPClient(
+                eventLoopGroupProvider: .shared(.singletonMultiThreadedEventLoopGroup),
+                configuration: configuration)
+            clients[url.name] = client
+            return client
+        }
+    }
+
+    /// - Throws: `.down` if there is no whole answer in time, `.malformed` if it is too long.
+    func send(_ request: ProviderRequest) async throws(ProviderFailure) -> ProviderResponse {
+        do {
+            return try await withThrowingTaskGroup(of: ProviderResponse.self) { [seconds] group in
+                group.addTask { try await self.exchange(request) }
+                // The library's own deadline ends with the head of the answer.
+                group.addTask {
+                    try await Task.sleep(for: .seconds(seconds))
+                    throw HTTPClientError.deadlineExceeded
+                }
+                defer { group.cancelAll() }
+                guard let answer = try await group.next() else { throw CancellationError() }
+                return answer
+            }
         } catch let failure as ProviderFailure {
             throw failure
         } catch {
             throw ProviderFailure(.down, "\(request.url.host) \(Self.words(for: error))")
         }
+    }
+
+    private func exchange(_ request: ProviderRequest) async throws -> ProviderResponse {
+        let client = client(for: request.url)
+        let answer = try await client.execute(request.http, timeout: .seconds(seconds))
+        let body = SecretBuffer()
+        for try await chunk in answer.body {
+            defer { wipe(chunk) }
+            guard body.count + chunk.readableBytes <= Self.maximumBody else {
+                throw ProviderFailure(.malformed, "\(request.url.host) answers more than is read")
+            }
+            try unsafe chunk.withUnsafeReadableBytes { bytes in
+                try body.write(unsafe RawSpan(_unsafeBytes: bytes), at: body.count)
+            }
+        }
+        return ProviderResponse(
+            status: Int(answer.status.code), headers: answer.headers, body: body, host: request.url.host)
     }
 
     /// Nothing of what was sent or answered is in them.
@@ -81,6 +122,7 @@ final class ProviderHTTP: Sendable {
             return "does not answer in time"
         case let error as HTTPClientError where error == .remoteConnectionClosed:
             return "closed the connection"
+        case is CancellationError: return "was not waited for"
         case let error as HTTPClientError where error == .cancelled: return "was not waited for"
         case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError:
             return "cannot be trusted: its certificate or its TLS is not what is expected"

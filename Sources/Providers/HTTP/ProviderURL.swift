@@ -7,6 +7,10 @@ struct ProviderURL: Hashable, Sendable {
     let origin: String
     /// With its port, if it has one: for people.
     let host: String
+    /// The host without its port.
+    let name: String
+    /// Without TLS.
+    let isPlain: Bool
 
     /// - Throws: what is wrong with `text`, in words for its author.
     init(_ text: String, setting: String) throws(ProviderFailure) {
@@ -28,6 +32,8 @@ struct ProviderURL: Hashable, Sendable {
             throw wrong("without TLS, tokens and values would cross the network in the clear")
         }
         self.host = String(host)
+        self.name = name
+        self.isPlain = isPlain
         origin = (isPlain ? "http://" : "https://") + host
     }
 
@@ -55,6 +61,8 @@ struct ProviderURL: Hashable, Sendable {
 
     private init(host: String) {
         self.host = host
+        name = host
+        isPlain = true
         origin = "http://" + host
     }
 

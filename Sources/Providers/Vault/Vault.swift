@@ -125,12 +125,23 @@ package final class Vault: Provider {
         _ reference: ProviderReference, _ path: VaultPath, _ known: ProviderVersion?
     ) async throws(ProviderFailure) -> ProviderReading {
         let answer = try await found(path.data, reference)
+        let token = try await session.token()
         return try VaultAnswer.reading(answer.host) {
             let body = try answer.json()
+            // Version 1 has no mark of its own in its paths: any other path of Vault's could be named, also one that
+            // answers our own token, or makes new credentials each time. In a namespace the path begins with its name.
+            guard try body.string("mount_type") ?? "kv" == "kv", try body.string("lease_id") ?? "" == "",
+                try body.number("lease_duration") ?? 0 > 0
+            else {
+                throw ProviderFailure(.malformed, "\(reference.path) is in no mount of KV version 1")
+            }
             guard let fields = try body.object("data") else {
                 throw ProviderFailure(.malformed, "\(answer.host) answers without data")
             }
             let value = try field(of: fields, reference)
+            guard !value.isEqual(to: token) else {
+                throw ProviderFailure(.malformed, "\(reference) is the provider's own token")
+            }
             let code = value.withBytes { bytes in
                 unsafe bytes.withUnsafeBytes {
                     unsafe HMAC<SHA256>.authenticationCode(for: $0, using: versionKey)

@@ -8,8 +8,16 @@ struct VaultPath: Sendable {
     /// Version 2 only.
     let metadata: String?
 
+    /// What no secrets are mounted at: Vault's own, where tokens and keys are answered.
+    private static let reserved: Set<String> = ["auth", "sys", "identity", "cubbyhole"]
+
     /// - Throws: `.malformed`.
     init(_ reference: ProviderReference, isVersioned: Bool) throws(ProviderFailure) {
+        let first = reference.path.split(separator: "/").first.map { $0.lowercased() }
+        guard first.map({ !Self.reserved.contains($0) }) ?? false else {
+            throw ProviderFailure(
+                .malformed, "the reference names no secret: below auth, sys, identity and cubbyhole are none")
+        }
         data = try Self.encoded(reference.path, "the reference")
         guard isVersioned else {
             metadata = nil

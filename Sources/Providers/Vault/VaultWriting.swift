@@ -29,7 +29,7 @@ extension Vault {
         let path = try VaultPath(reference, isVersioned: settings.isVersioned)
         let name = reference.field ?? "value"
         let present = try await present(reference, path)
-        guard present.fields.allSatisfy({ $0 == name }) else {
+        guard present.fields.allSatisfy({ $0.utf8.elementsEqual(name.utf8) }) else {
             throw ProviderFailure(
                 .conflict,
                 "\(reference.path) has other fields, which would be lost: write to a path of its own")

@@ -23,6 +23,8 @@ package final class SecretStore: Sendable {
     }
 
     /// Where changes are recorded before they are made: the audit log, until another way to it is named.
+    /// The state folder.
+    package var folder: String { audit.folder.path }
     package var trail: any AuditTrail { changesTrail.withLock { $0 } }
     package func record(through trail: any AuditTrail) { changesTrail.withLock { $0 = trail } }
 

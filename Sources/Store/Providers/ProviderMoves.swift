@@ -18,21 +18,24 @@ extension SecretStore {
         of found: Found<ExternalProvider>, by update: ProviderUpdate
     ) throws(StoreError) {
         let kind = found.value.kind
-        let addresses = kind.settings.filter { setting in
-            setting.isAddress && (update.set[setting.name] != nil || update.unset.contains(setting.name))
+        let changed = kind.settings.filter { setting in
+            (setting.isAddress || setting.isIdentity)
+                && (update.set[setting.name] != nil || update.unset.contains(setting.name))
         }
-        guard !addresses.isEmpty else { return }
+        guard !changed.isEmpty else { return }
         let (provider, present) = try configuration(of: found.value.name)
         guard provider == found.value else { throw .storage(.conflict(found.record.key)) }
-        let moved = addresses.first { setting in
-            setting.name.isIn(present) && present.text(setting.name) != update.text(setting.name, present)
-                || !setting.name.isIn(present) && update.set[setting.name] != nil
-        }
-        guard let moved else { return }
         let isMachine = kind.settings.contains { setting in
             setting.isLocal && provider.settings.contains(setting.name)
                 || update.text(setting.name, present).map(setting.localValues.contains) ?? false
         }
+        let moved = changed.first { setting in
+            guard setting.isAddress || isMachine else { return false }
+            return setting.name.isIn(present)
+                && present.text(setting.name) != update.text(setting.name, present)
+                || !setting.name.isIn(present) && update.set[setting.name] != nil
+        }
+        guard let moved else { return }
         let kept = kind.settings.filter { setting in
             setting.isSecret && setting.name.isIn(present) && update.set[setting.name] == nil
                 && !update.unset.contains(setting.name)

@@ -97,6 +97,16 @@ import Testing
             #expect(throws: moved([])) {
                 try store.updateProvider(vault, settings(["vault_addr": "https://d", "vault_token": "x"]))
             }
+            // As whom the machine appears there is as much as where.
+            for setting in ["role", "auth_mount", "vault_namespace"] {
+                #expect(
+                    throws: StoreError.providerMoved(
+                        ProviderMove(provider: vault, setting: setting, credentials: []))
+                ) {
+                    try store.updateProvider(vault, settings([setting: "other"]))
+                }
+            }
+            try store.updateProvider(vault, settings(["role": "r", "vault_secret_path": "kv"]))
         }
     }
 

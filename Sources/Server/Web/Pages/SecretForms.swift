@@ -44,7 +44,7 @@ struct SecretForms: Sendable {
                 _ = try ProviderWriter(store).create(new, of: .algorithm(name), at: provider, by: actor)
             }
         } catch let failure as Failure {
-            input.errors["provider_id"] = "Nothing was changed: \(failure.message)"
+            input.errors["provider_id"] = "Nothing was changed here: \(failure.message)"
             return try newPage(call, name, input)
         } catch let error as StoreError {
             guard input.explain(error) else { throw error }
@@ -120,7 +120,7 @@ struct SecretForms: Sendable {
                     present, of: place.home, changes, by: actor)
             }
         } catch let failure as Failure {
-            input.errors["provider_id"] = "Nothing was changed: \(failure.message)"
+            input.errors["provider_id"] = "Nothing was changed here: \(failure.message)"
             return try updatePage(call, place, input)
         } catch let error as StoreError {
             guard input.explain(error) else { throw error }
