@@ -1,10 +1,13 @@
+#define _GNU_SOURCE
 #include "CLinux.h"
 
 #include <errno.h>
+#include <link.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static const int terminal_signals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP};
@@ -41,4 +44,30 @@ void linux_release_terminal_signals(void) {
 int linux_clone_fuse_device(int copy, int descriptor) {
     uint32_t number = (uint32_t)descriptor;
     return ioctl(copy, _IOR(229, 0, uint32_t), &number);
+}
+
+// The segments of an object that are never written: code and constants.
+static int each_code_segment(struct dl_phdr_info *object, size_t size, void *advice) {
+    (void)size;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (int index = 0; index < object->dlpi_phnum; index++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[index];
+        if (segment->p_type != PT_LOAD || segment->p_flags & PF_W) continue;
+        const uintptr_t start = (object->dlpi_addr + segment->p_vaddr + page - 1) & ~(page - 1);
+        const uintptr_t end = (object->dlpi_addr + segment->p_vaddr + segment->p_memsz) & ~(page - 1);
+        if (start >= end) continue;
+        if (*(int *)advice == MADV_DONTNEED) madvise((void *)start, end - start, MADV_DONTNEED);
+        else munlock((void *)start, end - start);
+    }
+    return 0;
+}
+
+void linux_unlock_code(void) {
+    int advice = MADV_NORMAL;
+    dl_iterate_phdr(each_code_segment, &advice);
+}
+
+void linux_drop_code(void) {
+    int advice = MADV_DONTNEED;
+    dl_iterate_phdr(each_code_segment, &advice);
 }

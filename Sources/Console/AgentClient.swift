@@ -106,7 +106,7 @@ package struct AgentClient {
     }
 
     private var unexpected: Failure {
-        Failure(.unavailable, "the agent answered something else than was asked")
+        Failure(.unavailable, "the \(who) answered something else than was asked")
     }
 
     /// What it gets is a mount or a key: it must be this user's own agent, or root's.
@@ -138,8 +138,8 @@ package struct AgentClient {
     private func ask(
         _ request: AgentRequest, _ descriptors: [Int32], over socket: OwnedDescriptor
     ) throws(Failure) -> AgentAnswer {
-        try AgentMessage.send(request, descriptors: descriptors, over: socket)
-        let (answer, _) = try AgentMessage.receive(AgentAnswer.self, over: socket)
+        try AgentMessage.send(request, descriptors: descriptors, over: socket, with: who)
+        let (answer, _) = try AgentMessage.receive(AgentAnswer.self, over: socket, with: who)
         if case .failure(let status, let message, let hint) = answer {
             throw Failure(ExitStatus(rawValue: status) ?? .unavailable, message, hint: hint)
         }

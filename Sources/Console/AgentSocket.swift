@@ -109,44 +109,48 @@ package enum AgentSocket {
 /// JSON in one message, both ways.
 package enum AgentMessage {
     /// One that hangs is not one that went: it must not be asked a second time.
-    private static func failure(_ error: DescriptorPassingError) -> Failure {
-        let hint = "see its log: agent.log in the state folder"
+    private static func failure(_ error: DescriptorPassingError, _ who: KeyHolding) -> Failure {
+        let hint =
+            who == .agent
+            ? "see its log: agent.log in the state folder" : "see what secretfs serve has logged"
         if error == .socket(errno: EAGAIN) {
-            return Failure(.retry, "the agent has not answered in time; nothing was changed", hint: hint)
+            return Failure(.retry, "the \(who) has not answered in time; nothing was changed", hint: hint)
         }
-        return Failure(.unavailable, "the agent went away", hint: hint)
+        return Failure(.unavailable, "the \(who) went away", hint: hint)
     }
 
     package static func send(
-        _ message: some Encodable, descriptors: [Int32] = [], over socket: OwnedDescriptor
-    )
-        throws(Failure)
-    {
+        _ message: some Encodable, descriptors: [Int32] = [], over socket: OwnedDescriptor,
+        with who: KeyHolding = .agent
+    ) throws(Failure) {
         guard let data = try? JSONEncoder().encode(message), data.count <= AgentSocket.maximumMessage else {
             throw Failure(.system, "a message to or from the agent is too long")
         }
         do {
             try DescriptorPassing.send(Frame(bytes: Array(data), descriptors: descriptors), over: socket.raw)
         } catch {
-            throw failure(error)
+            throw failure(error, who)
         }
     }
 
     package static func receive<T: Decodable>(
         _: T.Type, upTo count: Int = AgentSocket.maximumMessage,
-        descriptors room: Int = Frame.maximumDescriptors, over socket: OwnedDescriptor
+        descriptors room: Int = Frame.maximumDescriptors, over socket: OwnedDescriptor,
+        with who: KeyHolding = .agent
     ) throws(Failure) -> (T, [OwnedDescriptor]) {
         let frame: Frame
         do {
             frame = try DescriptorPassing.receive(upTo: count, descriptors: room, over: socket.raw)
         } catch {
-            throw failure(error)
+            throw failure(error, who)
         }
         let descriptors = frame.descriptors.map(OwnedDescriptor.init)
         guard let message = try? JSONDecoder().decode(T.self, from: Data(frame.bytes)) else {
             throw Failure(
-                .unavailable, "the agent speaks another version's language",
-                hint: "stop it: secretfs agent --stop, then try again")
+                .unavailable, "the \(who) speaks another version's language",
+                hint: who == .agent
+                    ? "stop it: secretfs agent --stop, then try again" : "start it anew: secretfs serve"
+            )
         }
         return (message, descriptors)
     }

@@ -29,8 +29,13 @@ package enum Hygiene {
     package static func protectAgent() {
         linux_set_no_new_privs()
         // MCL_FUTURE counts address space, not what is used: under a limit it would make later mappings fail.
-        if geteuid() == 0 || Files.limit(__RLIMIT_MEMLOCK).rlim_cur == .max { linux_lock_all_memory() }
+        guard geteuid() == 0 || Files.limit(__RLIMIT_MEMLOCK).rlim_cur == .max else { return }
+        linux_lock_all_memory()
+        linux_unlock_code()
     }
+
+    /// For a program that has come to what it does from now on: the code of its start leaves its memory.
+    package static func endStart() { linux_drop_code() }
 
     /// Undoes what a program that this process becomes must not inherit.
     package static func restoreForProgram() {

@@ -69,6 +69,7 @@ package enum SecretServer {
                         "tls": "\(certificates == nil ? "no" : "yes")", "state": "\(directory.path)",
                     ])
                 ServiceNotice.ready.send()
+                Hygiene.endStart()
             }, logger: log)
         var configuration = ServiceGroupConfiguration(
             services: [

@@ -1,6 +1,7 @@
 """Machines that have their entries from a server: enrolling, what they may have, what they see and when."""
 
 import errno
+import json
 import os
 import socket
 import ssl
@@ -129,6 +130,22 @@ def test_an_algorithm_that_is_deleted_is_empty_on_the_node(store, server, node):
     store.does("algorithm", "delete", ALGORITHM, "--yes")
     shows(mount / "KEY", errno.ENOENT)
     node.run("mount", ALGORITHM, node.folder("again")).failed(66, ALGORITHM)
+
+
+def test_doctor_says_how_a_node_and_its_server_are(store, server, node):
+    def said():
+        return [one for one in json.loads(node.run("doctor", "--json").output) if one["check"] == "node"]
+
+    node.mount()
+    connected(node)
+    [found] = said()
+    assert found["level"] == "ok" and "worker of" in found["finding"]
+    asking = ["---completion", "node", "show", "--", "positional@0", "3", "1", "secretfs", "node", "show", "w"]
+    assert store.run(*asking, env={"SAP_SHELL": "bash"}).output.split() == ["worker"]
+    store.does("node", "revoke", "worker")
+    unconnected(node)
+    [found] = said()
+    assert found["level"] == "problem" and "revoked" in found["finding"] and "enroll" in found["remedy"]
 
 
 def test_a_revoked_node_is_cut_off_at_once(store, server, node):

@@ -427,6 +427,24 @@ def test_a_value_that_is_written_there_is_changed_and_deleted_there(store, bao):
     assert actions.count("provider.write") == 3
 
 
+def test_an_algorithm_goes_with_what_was_written_for_it(store, bao):
+    connect(store, bao, token=bao.token(WRITER))
+    for name in ("ONE", "TWO"):
+        store.does("secret", "create", ALGORITHM, name, "--provider", "vault", "--value-file", "-", input=PLANTED)
+    bao.put("nlp/db", password="theirs")
+    refer(store)
+    store.does("provider", "update", "vault", "--secret", "vault_token", input=bao.token().encode())
+    store.run("algorithm", "delete", ALGORITHM, "--yes").failed(77, "denied")
+    assert store.names() == ["DB_PASSWORD", "ONE", "TWO"]
+    store.does("provider", "update", "vault", "--secret", "vault_token", input=bao.token(WRITER).encode())
+    store.does("algorithm", "delete", ALGORITHM, "--yes")
+    for name in ("ONE", "TWO"):
+        with pytest.raises(OSError):
+            bao.call("GET", f"secret/data/{ALGORITHM}/{name}")
+    assert bao.call("GET", "secret/data/nlp/db")["data"]["data"] == {"password": "theirs"}
+    store.run("algorithm", "show", ALGORITHM).failed(66)
+
+
 def test_what_is_there_already_is_not_overwritten_and_a_refusal_changes_nothing(store, bao):
     bao.put(f"{ALGORITHM}/TAKEN", value="theirs")
     connect(store, bao, token=bao.token(WRITER))

@@ -31,6 +31,7 @@ struct NodeTable {
     }
     private var known: [AlgorithmName: Known] = [:]
     private var batch: (name: AlgorithmName, batch: ReceivedBatch)?
+    private var stagedCount = 0
     private var heard = ContinuousClock.now
 
     // MARK: What is followed
@@ -77,13 +78,20 @@ struct NodeTable {
 
     // MARK: What comes
 
+    /// In bytes: of the values that come for one view. A server that sends more has something else in mind.
+    static let maximumStaged = 512 << 20
+
     mutating func begin(_ batch: ReceivedBatch, of name: AlgorithmName) {
+        if let before = self.batch?.name { known[before]?.staged = [:] }
         self.batch = (name, batch)
+        stagedCount = 0
         known[name]?.staged = [:]
     }
 
+    /// What is too much is dropped, and so the view that it is for is not shown.
     mutating func stage(_ sealed: [UInt8], as held: HeldVersion) {
-        guard let batch else { return }
+        guard let batch, stagedCount <= Self.maximumStaged else { return }
+        stagedCount += sealed.count + MemoryLayout<HeldVersion>.stride
         known[batch.name]?.staged[held] = ReceivedValue(sealed, in: batch.batch)
     }
 

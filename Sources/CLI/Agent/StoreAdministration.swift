@@ -88,7 +88,7 @@ struct StoreAdministration: Administration {
     private func attempt(_ change: AdministrativeChange, by actor: Actor) throws {
         switch change {
         case .createAlgorithm(let name): try store.createAlgorithm(name)
-        case .deleteAlgorithm(let name): try store.deleteAlgorithm(name)
+        case .deleteAlgorithm(let name): try ProviderWriter(store).delete(name, by: actor)
         case .createSecret(let secret, let settings, let value):
             try check(settings.validity)
             let new = NewSecret(

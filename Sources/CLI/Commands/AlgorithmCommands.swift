@@ -70,7 +70,7 @@ struct AlgorithmCommand: ParsableCommand {
             let store = try state.openStore()
             let count = try store.algorithm(name).1.count
             try Confirmation.require("Delete \(name) and its \(count) secret(s)?", isGiven: yes)
-            try store.deleteAlgorithm(name)
+            try ProviderWriter(store).delete(name)
             Output.line("Deleted algorithm \(name) and \(count) secret(s).")
         }
     }

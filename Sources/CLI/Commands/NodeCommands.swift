@@ -37,7 +37,7 @@ struct NodeCommand: ParsableCommand {
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(commandName: "show", abstract: "Show one node.")
         @OptionGroup var state: StateOptions
-        @Argument(help: "The node.") var node: String
+        @Argument(help: "The node.", completion: Completion.nodes) var node: String
         @Flag(help: "Print JSON.") var json = false
 
         func run() throws {
@@ -70,7 +70,7 @@ struct NodeCommand: ParsableCommand {
             discussion:
                 "Examples:\n  secretfs node set worker-1 --max-stale 1h\n  secretfs node set worker-1 --keep")
         @OptionGroup var state: StateOptions
-        @Argument(help: "The node.") var node: String
+        @Argument(help: "The node.", completion: Completion.nodes) var node: String
         @OptionGroup var policy: NodePolicyOptions
 
         func validate() throws {
@@ -94,7 +94,7 @@ struct NodeCommand: ParsableCommand {
                 --max-stale is over: what it was sent, it has. Replace values that it should not know.
                 """)
         @OptionGroup var state: StateOptions
-        @Argument(help: "The node.") var node: String
+        @Argument(help: "The node.", completion: Completion.nodes) var node: String
 
         func run() throws {
             let name = try NodeName(node)
@@ -108,7 +108,7 @@ struct NodeCommand: ParsableCommand {
             commandName: "delete",
             abstract: "Revoke a node and forget it. Another may be enrolled under its name then.")
         @OptionGroup var state: StateOptions
-        @Argument(help: "The node.") var node: String
+        @Argument(help: "The node.", completion: Completion.nodes) var node: String
 
         func run() throws {
             let name = try NodeName(node)
@@ -121,7 +121,7 @@ struct NodeCommand: ParsableCommand {
 /// A node and algorithms.
 struct NodeAlgorithms: ParsableArguments {
     @OptionGroup var state: StateOptions
-    @Argument(help: "The node.") var node: String
+    @Argument(help: "The node.", completion: Completion.nodes) var node: String
     @Argument(help: "OWNER/NAME, or 'OWNER/*' for all of an owner.", completion: Completion.grantees)
     var algorithms: [String]
 

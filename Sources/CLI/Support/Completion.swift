@@ -54,6 +54,10 @@ enum Completion {
         .custom { words, index, prefix in names(words, index)?.providers(startingWith: prefix) ?? [] }
     }
 
+    static var nodes: CompletionKind {
+        .custom { words, index, prefix in names(words, index)?.nodes(startingWith: prefix) ?? [] }
+    }
+
     static var roles: CompletionKind {
         .custom { words, index, prefix in
             guard let names = names(words, index) else { return [] }

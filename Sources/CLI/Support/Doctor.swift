@@ -28,7 +28,7 @@ struct Doctor {
             device(), fusermount(), lockedMemory(), openFiles(), coreDumps(), swap(), ptraceScope(),
             kernel(), shim(),
         ]
-            + stateFolder() + deadMounts()
+            + stateFolder() + node() + deadMounts()
     }
 
     private func device() -> Finding {
@@ -135,6 +135,40 @@ struct Doctor {
             return Finding(
                 check: check, level: .problem, finding: failure.message, remedy: failure.hint)
         }
+    }
+
+    /// Where this machine is a node, and its agent runs: whether that is with its server.
+    private func node() -> [Finding] {
+        let check = "node"
+        guard let node = (try? AgentClient(state: state).status())??.node else { return [] }
+        let who = "\(node.name) of \(node.server)"
+        var findings: [Finding] = []
+        if node.revoked {
+            findings.append(
+                Finding(
+                    check: check, level: .problem, finding: "\(who) was revoked: nothing is opened",
+                    remedy: "ask who administers the server; then: secretfs node enroll"))
+        } else if !node.connected {
+            let reason = node.reason.map { ": " + printable($0, atMost: 400) } ?? ""
+            findings.append(
+                Finding(
+                    check: check, level: .problem,
+                    finding: "\(who) is not connected since \(node.since)\(reason)",
+                    remedy:
+                        "what it has is opened until it is \(node.maxStale) seconds old; reach the server before"
+                ))
+        } else {
+            findings.append(
+                Finding(check: check, level: .ok, finding: "\(who) is connected since \(node.since)"))
+        }
+        if abs(node.clockDifference) > 60 {
+            findings.append(
+                Finding(
+                    check: check, level: .warning,
+                    finding: "the server's clock is \(node.clockDifference) seconds ahead",
+                    remedy: "set the clocks: validities and certificates go by them"))
+        }
+        return findings
     }
 
     private func deadMounts() -> [Finding] {

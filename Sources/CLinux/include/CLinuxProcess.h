@@ -18,6 +18,11 @@ static inline int linux_set_no_new_privs(void) { return prctl(PR_SET_NO_NEW_PRIV
 // MCL_ONFAULT locks what is used, and does not make everything resident.
 static inline int linux_lock_all_memory(void) { return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT); }
 
+// Programs and libraries as they are in their files: nothing secret is in these, and the kernel may have their pages back.
+void linux_unlock_code(void);
+// What of that was used until now is not counted as ours any more, and comes back when it is used again.
+void linux_drop_code(void);
+
 // Swift cannot compare function pointers. Answers whether the signal was ignored before.
 static inline _Bool linux_ignore_signal(int number) { return signal(number, SIG_IGN) == SIG_IGN; }
 

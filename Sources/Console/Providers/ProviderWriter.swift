@@ -74,6 +74,16 @@ package struct ProviderWriter {
         try store.deleteSecret(secret.name, of: home, ifSecret: secret.id)
     }
 
+    /// Deletes an algorithm, and before that what was written for it to providers.
+    ///
+    /// - Throws: what a provider says; then what was deleted until there is gone, and the rest is as it was.
+    package func delete(_ algorithm: AlgorithmName, by actor: Actor = .thisProcess) throws {
+        for secret in try store.algorithm(algorithm).1 where secret.origin?.isWritten ?? false {
+            try delete(secret, of: .algorithm(algorithm), by: actor)
+        }
+        try store.deleteAlgorithm(algorithm)
+    }
+
     private func turn(_ name: EnvironmentName, _ home: SecretHome) throws(Failure) -> WriteTurn {
         try WriteTurn(name, of: home, in: store.folder)
     }

@@ -14,6 +14,9 @@ final class APIService: Sendable {
     let providers: ProviderList
     let metrics: Metrics
     let denials: RequestDenials
+    /// Answers that tell all secrets of an owner or an algorithm, in bytes: no value is in them.
+    let listings = KnownReads<Place, [UInt8]>(atMost: maximumListings)
+    private static let maximumListings = 8 << 20
     private let agent: AgentLine
     private let log: Logger
 

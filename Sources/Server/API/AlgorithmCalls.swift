@@ -1,3 +1,4 @@
+import Console
 import FoundationEssentials
 import JSONText
 import Secrets
@@ -32,7 +33,7 @@ struct AlgorithmCalls: Sendable {
     func delete(_ call: Call) throws -> Answer {
         let name = try name(call)
         try service.require(try call.principal().permissions.mayDelete(name), call, .algorithm(name))
-        try service.change(call) { _ in try service.store.deleteAlgorithm(name) }
+        try service.change(call) { actor in try ProviderWriter(service.store).delete(name, by: actor) }
         return .nothing
     }
 

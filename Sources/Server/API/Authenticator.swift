@@ -11,6 +11,7 @@ protocol Authenticator: Sendable {
 /// `Authorization: KEY`, `Authorization: Simple KEY`, `Authorization: Bearer KEY`.
 struct KeyAuthenticator: Authenticator {
     private let store: SecretStore
+    private let known = KnownKeys()
     /// In bytes: longer than any of ours.
     private static let maximumCount = 512
 
@@ -29,6 +30,6 @@ struct KeyAuthenticator: Authenticator {
         }
         var bytes = Array(key.utf8)
         defer { unsafe bytes.withUnsafeMutableBytes { unsafe wipe($0) } }
-        return try unsafe store.authenticate(key: bytes.span.bytes)
+        return try unsafe store.authenticate(key: bytes.span.bytes, known)
     }
 }

@@ -4,7 +4,7 @@ import Secrets
 import Store
 
 /// Whose secrets a call is about.
-struct Place {
+struct Place: Hashable {
     let home: SecretHome
     /// As the API names it: an algorithm's id, an owner's name.
     let ownerType: String

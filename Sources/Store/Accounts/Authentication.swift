@@ -3,21 +3,26 @@ package import Secrets
 /// Who somebody is. Asked for each request, from the records as they are at that moment: two of them for a key, one for a
 /// session. Nil says no and never why; `StoreError` says that it cannot be told.
 ///
-/// Nothing is remembered, so nothing can be stale: a key takes 18 µs. Threads that share a store's one connection wait
-/// for it (together they get 13,000 to 29,000 answers a second, where one alone gets 57,000), so who answers many
-/// requests at once has a connection for each thread (`Storage.allowReaders`).
+/// What is remembered of a key counts as long as there is no other commit (`KnownKeys`), so nothing can be stale. Who
+/// answers many requests at once has a connection for each thread (`Storage.allowReaders`).
 extension SecretStore {
     /// The user whose key `text` is.
     ///
     /// That a key of some ID exists can be told by the time that this takes. The ID is not what is kept secret.
-    package func authenticate(key text: RawSpan) throws(StoreError) -> Principal? {
-        guard let id = APIKeyText.id(of: text), let key = try findKey(id)?.value else { return nil }
-        let hash: [UInt8]
-        do { hash = try sha256(text) } catch { throw .sealing(error) }
-        guard isEqualInConstantTime(unsafe hash.span.bytes, unsafe key.hash.span.bytes),
-            !key.isExpired(at: .now()), let user = try findUser(key.user)?.value, user.id == key.userID
+    package func authenticate(key text: RawSpan, _ known: KnownKeys) throws -> Principal? {
+        guard let id = APIKeyText.id(of: text) else { return nil }
+        let found = try known.reads.value(of: id, in: self) { () -> KnownKeys.Holder? in
+            guard let key = try findKey(id)?.value, let user = try findUser(key.user)?.value,
+                user.id == key.userID
+            else { return nil }
+            return KnownKeys.Holder(key: key, principal: user.principal(key: key))
+        }
+        guard let found else { return nil }
+        let hash = try sha256(text)
+        guard isEqualInConstantTime(unsafe hash.span.bytes, unsafe found.key.hash.span.bytes),
+            !found.key.isExpired(at: .now())
         else { return nil }
-        return user.principal(key: key)
+        return found.principal
     }
 
     /// The user `name`, if `password` is the one that was set.
@@ -42,4 +47,17 @@ extension SecretStore {
         guard let user = try findUser(name)?.value, user.stamp == stamp else { return nil }
         return user.principal()
     }
+}
+
+/// Keys that were shown lately, and whose they are.
+package final class KnownKeys: Sendable {
+    struct Holder: Sendable {
+        let key: APIKey
+        /// Nil for a user who is disabled.
+        let principal: Principal?
+    }
+    private static let maximumCount = 4096
+    let reads = KnownReads<APIKeyID, Holder>(atMost: maximumCount)
+
+    package init() {}
 }

@@ -40,11 +40,15 @@ package struct StoredNames: Sendable {
         keys(Keys.users, text, Self.limit).map { String($0.text.dropFirst(Keys.users.text.count)) }
     }
 
-    /// IDs of API keys, in order.
+    package func nodes(startingWith text: String) -> [String] {
+        keys(Keys.nodes, text, Self.limit).map { String($0.text.dropFirst(Keys.nodes.text.count)) }
+    }
+
     package func providers(startingWith text: String) -> [String] {
         keys(Keys.providers, text, Self.limit).map { String($0.text.dropFirst(Keys.providers.text.count)) }
     }
 
+    /// IDs of API keys, in order.
     package func apiKeys(startingWith text: String) -> [String] {
         keys(Keys.apiKeys, text, Self.limit).map { String($0.text.dropFirst(Keys.apiKeys.text.count)) }
     }

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import GRDB
+import Synchronization
 
 /// The embedded engine: SQLite through GRDB, one file `store.db` in a state directory.
 ///
@@ -82,7 +83,7 @@ package final class SQLiteStorage: Storage {
     package func read(_ selections: [Selection], at revision: Revision?) throws(StorageError) -> Snapshot {
         let path = connection.path
         return try reading { database in
-            let newest = Revision(try StoreState(database, path: path).revision)
+            let newest = try newest(database)
             if let revision, revision != newest {
                 throw revision < newest ? StorageError.revisionGone : .futureRevision
             }
@@ -90,6 +91,14 @@ package final class SQLiteStorage: Storage {
             for selection in selections { try Self.append(selection, to: &records, database, path) }
             return Snapshot(revision: newest, records: records)
         }
+    }
+
+    private func newest(_ database: Database) throws -> Revision {
+        let held = HeldReader.current.flatMap { $0.storage === self ? $0 : nil }
+        if let known = held?.revision.withLock({ $0 }) { return known }
+        let newest = Revision(try StoreState(database, path: connection.path).revision)
+        held?.revision.withLock { $0 = newest }
+        return newest
     }
 
     private static func append(
@@ -192,10 +201,12 @@ package final class SQLiteStorage: Storage {
 }
 
 /// The connection on which a thread reads at one moment.
-private struct HeldReader: Sendable {
+private final class HeldReader: Sendable {
     @TaskLocal static var current: HeldReader?
     let storage: SQLiteStorage
     let connection: SQLiteConnection
+    /// The same for as long as it is held.
+    let revision = Mutex<Revision?>(nil)
 
     init(_ storage: SQLiteStorage, _ connection: SQLiteConnection) {
         self.storage = storage

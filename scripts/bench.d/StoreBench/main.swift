@@ -89,11 +89,12 @@ func authenticate(_ store: SecretStore, _ count: Int) throws {
     let made = try store.createAPIKey(for: name)
     for (threads, isShared) in [(1, true), (4, true), (4, false)] {
         let stores = try (0..<threads).map { _ in isShared ? store : try open(arguments[2]) }
+        let known = KnownKeys()
         let start = now()
         let running: [Thread] = stores.map { store in
             let thread = Thread {
                 for _ in 0..<count / threads {
-                    let found = try? made.text.withBytes { try store.authenticate(key: $0) }
+                    let found = try? made.text.withBytes { try store.authenticate(key: $0, known) }
                     precondition(found?.user == name)
                 }
             }
