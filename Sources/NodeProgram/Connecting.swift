@@ -10,8 +10,11 @@ final class Connecting: Sendable {
     private struct State {
         var credentials: LinkCredentials
         var writer: FrameWriter?
-        /// The key of a certificate that was asked for.
-        var asked: SecretValue?
+        /// The key of a certificate that was asked for, and the request. The same until there is an answer, for that may be
+        /// one to an earlier request.
+        var asked: (key: SecretValue, request: [UInt8])?
+        /// When it was asked for over the present connection.
+        var askedAt: ContinuousClock.Instant?
         var heard = ContinuousClock.now
         var isRenewed = false
         /// When there was a new certificate last.
@@ -27,6 +30,8 @@ final class Connecting: Sendable {
     private static let beat = Duration.seconds(5)
     /// A connection on which nothing came for so long is none.
     private static let silence = Duration.seconds(20)
+    /// Until a certificate is asked for again.
+    private static let patience = Duration.seconds(30)
     /// In milliseconds: between attempts, growing, and each drawn between nothing and that.
     private static let shortestPause = 200
     private static let longestPause = 10_000
@@ -86,6 +91,7 @@ final class Connecting: Sendable {
             state.withLock { state in
                 state.writer = outbound
                 state.heard = .now
+                state.askedAt = nil
             }
             try await ServerConnection.begin(.hello, inbound, outbound)
             return try await withThrowingTaskGroup(of: String.self) { group in
@@ -122,9 +128,7 @@ final class Connecting: Sendable {
             guard ContinuousClock.now - state.withLock({ $0.heard }) < Self.silence else {
                 return "\(server) has been silent for \(Self.silence.components.seconds) seconds"
             }
-            if isRenewalDue() {
-                let (key, request) = try NodeCertificates.request()
-                state.withLock { $0.asked = key }
+            if isRenewalDue(), let request = try renewalRequest() {
                 try await outbound.send(.renew(request))
             } else {
                 try await outbound.send(.beat)
@@ -149,8 +153,19 @@ final class Connecting: Sendable {
         return Double(Timestamp.now().seconds) >= due
     }
 
+    /// Nil if it was sent and may still be answered.
+    private func renewalRequest() throws -> [UInt8]? {
+        try state.withLock { state in
+            if let askedAt = state.askedAt, ContinuousClock.now - askedAt < Self.patience { return nil }
+            let asked = try state.asked ?? NodeCertificates.request()
+            state.asked = asked
+            state.askedAt = .now
+            return asked.request
+        }
+    }
+
     private func take(_ certificate: [UInt8]) async throws {
-        guard let key = state.withLock({ $0.asked }),
+        guard let key = state.withLock({ $0.asked?.key }),
             try NodeCertificates.isFor(certificate, key)
         else { throw LinkError.badCertificate }
         state.withLock { state in

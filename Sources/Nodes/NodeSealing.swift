@@ -138,6 +138,15 @@ package struct BatchSealer: Sendable {
         if cipher.withLock({ $0 == nil }) { try key.check() }
     }
 
+    /// Whether this value is of this batch, and both are for this node.
+    package func opens(_ sealed: [UInt8], as held: HeldVersion) -> Bool {
+        let count = sealed.count - XAES256GCM.nonceCount - XAES256GCM.tagCount
+        let value = try? SecretValue(capacity: max(0, count)) { span in
+            try open(sealed, as: held, into: &span)
+        }
+        return value != nil
+    }
+
     fileprivate func open(
         _ sealed: [UInt8], as held: HeldVersion, into destination: inout OutputRawSpan
     ) throws(OpenError) {

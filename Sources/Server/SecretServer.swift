@@ -140,7 +140,8 @@ package enum SecretServer {
             .nodes(store, hosts: names.filter { $0 != "0.0.0.0" && $0 != "::" }))
         let parts = NodeParts(
             store: store, hub: NodeHub(external, log), views: SharedViews(store, external), work: work,
-            certificateSeconds: try options.nodeCertificateSeconds, log: log)
+            trail: LimitedTrail(store.trail), certificateSeconds: try options.nodeCertificateSeconds, log: log
+        )
         do {
             return (try await NodeListener.bind(address, certificates, parts), certificates)
         } catch let error as IOError {

@@ -3,7 +3,10 @@
 import contextlib
 import os
 import re
+import select
+import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -40,6 +43,48 @@ class NodeServer(Server):
     def restart(self, *options, before=()) -> "NodeServer":
         """The same store's server, on the same port, after `stop` or `kill`."""
         return NodeServer(self.store, *options, nodes=self.nodes, before=before)
+
+
+class Stalling:
+    """Passes everything on to a server of nodes. What is long and comes from a node after its first seconds, which is a
+    request for a certificate, makes it pass on nothing to the node for `stall` seconds; with `cut`, ever again."""
+
+    def __init__(self, port: int, stall: float, cuts=0):
+        self.port, self.stall, self.cuts, self.requests = port, stall, cuts, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                node, _ = self.listener.accept()
+                threading.Thread(target=self.pass_on, args=(node,), daemon=True).start()
+
+    def pass_on(self, node):
+        began, silent = time.monotonic(), 0.0
+        with node, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)) as server:
+            while True:
+                now = time.monotonic()
+                ready = select.select([node] if now < silent else [node, server], [], [], 0.2)[0]
+                for side, other in ((node, server), (server, node)):
+                    if side not in ready:
+                        continue
+                    data = side.recv(65536)
+                    if not data:
+                        return
+                    if side is node and now - began > 4 and len(data) > 200:
+                        self.requests += 1
+                        silent = now + self.stall
+                        if self.cuts > 0:
+                            self.cuts -= 1
+                            other.sendall(data)
+                            time.sleep(0.5)
+                            return
+                    other.sendall(data)
+
+    def close(self):
+        self.listener.close()
 
 
 @pytest.fixture

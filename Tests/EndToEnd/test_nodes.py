@@ -9,7 +9,7 @@ import time
 
 import pytest
 from conftest import PLANTED
-from nodes_support import OTHER, VALUE, NodeServer, connected, connection, machine, reads, shows, unconnected  # noqa: F401
+from nodes_support import OTHER, VALUE, NodeServer, Stalling, connected, connection, machine, reads, shows, unconnected  # noqa: F401
 from server_support import audit, files, wait_for
 from support import ALGORITHM, entries, environ, needs_root, store, empty  # noqa: F401
 
@@ -110,6 +110,11 @@ def test_an_algorithm_that_is_not_assigned_does_not_exist_for_the_node(store, se
     assert said.replace(OTHER, "X") == missing.replace("vision/Missing", "X"), "it tells what exists"
     denied = [line for line in audit(store) if (line["action"], line["outcome"]) == ("node.follow", "denied")]
     assert [line["algorithm"] for line in denied] == [OTHER, "vision/Missing"]
+    # Nor do changes of it: nothing is said, and nothing recorded.
+    store.update("KEY", b"another", of=OTHER)
+    time.sleep(1)
+    assert denied == [line for line in audit(store) if (line["action"], line["outcome"]) == ("node.follow", "denied")]
+    store.update("KEY", VALUE, of=OTHER)
     store.does("node", "allow", "worker", OTHER)
     assert (node.mount(name="other", of=OTHER) / "KEY").read_bytes() == VALUE
 
@@ -191,6 +196,44 @@ def test_a_token_holds_once(server, machine, empty, binaries):
     enrolls(server, machine, token).failed(77, "not valid")
     denied = [line for line in audit(server.store) if line["action"] == "node.enroll"]
     assert [line["outcome"] for line in denied] == ["ok", "denied"]
+
+
+# > A new token for a name takes the place of those before — docs/NODES.md#tokens
+def test_tokens_of_a_name_are_listed_replaced_and_taken_back(server, store, machine):
+    enroll = lambda token: machine.run(
+        "node", "enroll", "--server", f"https://{server.nodes}", "--token-file", "-", input=token.encode())
+    first, second = server.token(), server.token()
+    server.token("other")
+    listed = store.json("node", "token", "list")
+    assert [one["node"] for one in listed] == ["other", "worker"] and listed[1]["allowed"] == ["nlp/*"]
+    assert first not in str(listed) and "other" in store.does("node", "token", "list").output
+    enroll(first).failed(77, "token")
+    store.does("node", "token", "delete", "other")
+    store.run("node", "token", "delete", "other").failed(66, "no token", "node token list")
+    assert enroll(second).status == 0
+    # Who is refused does not come back by a token that is still about.
+    store.does("node", "delete", "worker")
+    third = server.token()
+    with pytest.raises(AssertionError):
+        store.does("node", "delete", "worker")
+    assert enroll(third).status == 0
+
+
+def test_a_renewal_whose_answer_is_lost_does_not_end_a_node(store, machine):
+    """Neither where it is late nor where the connection ends before it comes, again and again."""
+    server = NodeServer(store, "--node-certificates", "1m")
+    store.create("KEY", VALUE)
+    between = Stalling(server.node_port, stall=8, cuts=2)
+    node = server.enroll(machine, address=between.address)
+    mount = node.mount()
+    first = store.json("node", "show", "worker")["certificates"]
+    wait_for(lambda: between.requests >= 3, seconds=80)
+    time.sleep(12)
+    assert reads(mount / "KEY") == VALUE and not connection(node)["revoked"]
+    wait_for(lambda: first[0] not in store.json("node", "show", "worker")["certificates"], seconds=150)
+    store.update("KEY", b"later")
+    shows(mount / "KEY", b"later", seconds=20)
+    between.close()
 
 
 def test_a_token_whose_time_is_over_is_refused(server, machine):

@@ -178,3 +178,19 @@ def test_what_was_changed_on_the_disk_is_not_shown(server, store, machine):
     restarted(node)
     again = node.mount(name="again")
     assert sorted(reads(again / name) if isinstance(reads(again / name), int) else 0 for name in ("KEY", "OTHER")) == [0, errno.EIO]
+
+
+def test_a_machine_that_becomes_another_node_has_nothing_of_the_one_before(server, store, machine):
+    """With the same state folder: what was kept is sealed to a key that is gone."""
+    node = enrolled(server, machine, "--keep")
+    mount = node.mount()
+    assert (mount / "KEY").read_bytes() == VALUE
+    wait_for(lambda: len(kept(node, "kept-value/")) == 2)
+    ended(node, signal.SIGTERM)
+    node.free()
+    store.does("node", "delete", "worker")
+    server.enroll(machine, "worker", "--keep")
+    assert kept(node) == []
+    node.agent_in_foreground()
+    connected(node)
+    assert environ(node.mount(name="again")) == {"KEY": VALUE, "OTHER": b""}

@@ -42,7 +42,7 @@ final class AdminMounts: Sendable {
         onUse: @escaping @Sendable (_ isUsed: Bool) -> Void
     ) {
         self.store = store
-        administration = StoreAdministration(store: store, trail: trail, follower: follower, log: log)
+        administration = StoreAdministration(store, trail, follower, log)
         self.trail = trail
         self.loop = loop
         self.log = log

@@ -117,11 +117,15 @@ struct NodeTable {
     mutating func offer(_ kept: KeptView, _ age: UInt64, of name: AlgorithmName, by key: NodeKey) {
         guard known[name]?.view == nil else { return }
         var batches: [[UInt8]: ReceivedBatch] = [:]
+        var values: [HeldVersion: ReceivedValue] = [:]
         for (held, value) in kept.values {
             let batch = batches[value.encapsulated] ?? ReceivedBatch(value.encapsulated, for: name, by: key)
+            // What an agent kept for a node that this machine was before is nothing to us.
+            if batches[value.encapsulated] == nil, !batch.opens(value.sealed, as: held) { return }
             batches[value.encapsulated] = batch
-            known[name]?.values[held] = ReceivedValue(value.sealed, in: batch)
+            values[held] = ReceivedValue(value.sealed, in: batch)
         }
+        known[name]?.values = values
         known[name]?.kept = (kept.view, .now - .seconds(age))
     }
 

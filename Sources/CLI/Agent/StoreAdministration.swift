@@ -9,6 +9,15 @@ struct StoreAdministration: Administration {
     let trail: any AuditTrail
     let follower: Follower
     let log: Logger
+    /// A program that writes a value looks at its secret ten times, and nobody changes anything meanwhile.
+    private let secrets = KnownReads<SecretReference, Secret>(atMost: 256)
+
+    init(_ store: SecretStore, _ trail: any AuditTrail, _ follower: Follower, _ log: Logger) {
+        self.store = store
+        self.trail = trail
+        self.follower = follower
+        self.log = log
+    }
 
     // MARK: Looking
 
@@ -31,8 +40,17 @@ struct StoreAdministration: Administration {
         try asking { () throws(StoreError) in try store.secretNames(of: home) }
     }
     func secret(_ secret: SecretReference) throws(AdministrationError) -> SecretFacts {
-        SecretFacts(
-            try asking { () throws(StoreError) in try store.secret(secret.name, of: secret.home) })
+        do {
+            let found = try secrets.value(of: secret, in: store) {
+                try store.secret(secret.name, of: secret.home)
+            }
+            guard let found else { throw StoreError.secretMissing(secret.name, secret.home) }
+            return SecretFacts(found)
+        } catch let error as StoreError {
+            throw AdministrationError(error)
+        } catch {
+            throw AdministrationError(.unavailable, "\(type(of: error))")
+        }
     }
     func moment(_ text: String) throws(AdministrationError) -> Timestamp {
         do { return try Moment.parse(text, of: "the moment") } catch {

@@ -165,8 +165,55 @@ struct NodePolicyOptions: ParsableArguments {
 
 struct NodeTokenCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "token", abstract: "Make a token by which one machine becomes a node.",
-        subcommands: [Create.self])
+        commandName: "token", abstract: "Tokens, by each of which one machine becomes a node.",
+        subcommands: [Create.self, List.self, Delete.self])
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "list", abstract: "List the tokens that were made and not used, by node.")
+        @OptionGroup var state: StateOptions
+        @Flag(help: "Print JSON.") var json = false
+
+        private struct Report: Encodable {
+            let node: String
+            let allowed: [String]
+            let created: String
+            let expires: String
+        }
+
+        func run() throws {
+            let now = Timestamp.now()
+            let reports = try state.openStore().enrollments().filter { $0.expires > now }.map {
+                Report(
+                    node: $0.node.text, allowed: $0.allowed.map(\.description),
+                    created: $0.created.description,
+                    expires: $0.expires.description)
+            }
+            if json { return try Output.json(reports) }
+            Output.table(
+                ["NODE", "EXPIRES", "MAY HAVE"],
+                reports.map { [$0.node, $0.expires, $0.allowed.joined(separator: ", ")] })
+        }
+    }
+
+    struct Delete: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "delete", abstract: "Refuse the tokens for a node from now on.",
+            discussion: "Example:\n  secretfs node token delete worker-1")
+        @OptionGroup var state: StateOptions
+        @Argument(help: "What the node would be called.") var node: String
+
+        func run() throws {
+            let name = try NodeName(node)
+            let count = try state.openStore().deleteEnrollments(of: name)
+            guard count > 0 else {
+                throw Failure(
+                    .notFound, "there is no token for a node \(name)",
+                    hint: "secretfs node token list shows them")
+            }
+            Output.line("Deleted \(count) token(s) for node \(name).")
+        }
+    }
 
     struct Create: ParsableCommand {
         static let configuration = CommandConfiguration(

@@ -67,6 +67,8 @@ struct NodeFeed {
     mutating func refresh(_ affected: AffectedMounts?, _ outbound: FrameWriter) async throws {
         let now = Timestamp.now()
         for (name, state) in followed.sorted(by: { $0.key < $1.key }) {
+            // What it may not have is told again when it may; else it would see when that changes.
+            guard !state.isDenied else { continue }
             let isAffected = affected.map { $0.affects(name, sharing: state.shared) } ?? false
             guard isAffected || state.due.map({ $0 <= now }) ?? false else { continue }
             try await show(name, outbound)
@@ -160,9 +162,9 @@ struct NodeFeed {
     }
 
     private mutating func deny(_ name: AlgorithmName, _ outbound: FrameWriter) async throws {
-        let (store, actor) = (session.parts.store, session.actor)
+        let (trail, actor) = (session.parts.trail, session.actor)
         let event = AuditEvent(.nodeFollow, .denied, by: actor, home: .algorithm(name))
-        try await session.parts.work.run(.changing) { try store.trail.record([event]) }
+        try await session.parts.work.run(.changing) { try trail.record([event]) }
         leave(name)
         followed[name] = Followed(held: [], isDenied: true)
         try await session.write(.gone(name, isDenied: true), outbound)

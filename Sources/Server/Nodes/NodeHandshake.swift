@@ -84,13 +84,13 @@ struct NodeHandshake {
         let bytes = try certificate.toDERBytes()
         let mark = Array(SHA256.hash(data: bytes))
         let name = try NodeCertificates.commonName(of: bytes).flatMap { try? NodeName($0) }
-        let store = parts.store
+        let (store, trail) = (parts.store, parts.trail)
         let address = address
         return try await parts.work.run(.reading) { () throws -> (node: Node, mark: [UInt8])? in
             let node = try name.flatMap { name in try Self.node(name, in: store) }
             let isKnown = node.map { !$0.isRevoked && $0.certificates.contains(mark) } ?? false
             let actor = AuditActor.node(name, at: address)
-            try store.trail.record([
+            try trail.record([
                 AuditEvent(.nodeConnect, isKnown ? .ok : .denied, by: actor, detail: name?.text)
             ])
             guard isKnown, let node else { return nil }

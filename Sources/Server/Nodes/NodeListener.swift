@@ -20,6 +20,8 @@ struct NodeParts: Sendable {
     let views: SharedViews
     let throttle = EnrollmentThrottle()
     let work: StoreWork
+    /// For what nodes are refused.
+    let trail: LimitedTrail
     /// In seconds: how long a node's certificate holds.
     let certificateSeconds: Int
     let log: Logger

@@ -16,6 +16,7 @@ final class NodeSession: Sendable {
     /// Algorithms that one node may follow.
     static let maximumFollowed = 4096
     private static let beat = Duration.seconds(5)
+    private static let renewalPause = Duration.seconds(2)
     /// A node that said nothing for so long, or did not take a frame, is gone.
     private static let silence = Duration.seconds(30)
 
@@ -133,6 +134,7 @@ final class NodeSession: Sendable {
         var sent = NodeFeed(self)
         defer { sent.end() }
         var lastBeat = ContinuousClock.now
+        var renewed: ContinuousClock.Instant?
         for await _ in signal {
             let work = pending.withLock { pending in
                 let work = pending
@@ -149,7 +151,7 @@ final class NodeSession: Sendable {
                 for name in work.unfollowed { sent.unfollow(name) }
                 for (name, held) in work.follows { try await sent.follow(name, held, outbound) }
                 try await sent.refresh(work.affected, outbound)
-                if let request = work.request { try await renew(request, outbound) }
+                if let request = work.request { try await renew(request, &renewed, outbound) }
             } catch Ending.revoked {
                 try await write(.refused(.revoked), outbound)
                 throw Ending.revoked
@@ -184,15 +186,21 @@ final class NodeSession: Sendable {
         return node
     }
 
-    private func renew(_ request: [UInt8], _ outbound: FrameWriter) async throws {
+    private func renew(
+        _ request: [UInt8], _ renewed: inout ContinuousClock.Instant?, _ outbound: FrameWriter
+    ) async throws {
         let node = try await current()
-        let parts = parts
+        // It is asked for again when the answer does not come; whoever asks all the time gets no more for it.
+        if let renewed, ContinuousClock.now - renewed < Self.renewalPause { return }
+        renewed = .now
+        let (parts, mark) = (parts, mark)
         let certificate: [UInt8]
         do {
             certificate = try await parts.work.run(.changing) {
                 let certificate = try OwnAuthority.issue(
                     from: parts.store, for: request, of: node.name, holding: parts.certificateSeconds)
-                try parts.store.addCertificate(Array(SHA256.hash(data: certificate)), to: node.name)
+                try parts.store.addCertificate(
+                    Array(SHA256.hash(data: certificate)), to: node.name, shown: mark)
                 return certificate
             }
         } catch is LinkError {

@@ -17,7 +17,12 @@ package final class LimitedTrail: AuditTrail {
         let outcome: AuditEvent.Outcome
     }
     private let trail: any AuditTrail
-    private let counters = Mutex<[Kind: DenialCounter<UInt32>]>([:])
+    private struct State {
+        var counters: [Kind: DenialCounter<String>] = [:]
+        /// Who is counted under which name.
+        var actors: [String: AuditActor] = [:]
+    }
+    private let state = Mutex(State())
     private let clock = DispatchQueue(label: "denials")
 
     package init(_ trail: any AuditTrail) { self.trail = trail }
@@ -37,41 +42,42 @@ package final class LimitedTrail: AuditTrail {
 
     /// Records what was only counted until now.
     package func end() {
-        let counted = counters.withLock { counters in
-            counters.keys.flatMap { kind in counters[kind]?.end().map { (kind, $0.user, $0.count) } ?? [] }
+        let counted = state.withLock { state in
+            defer { state.actors = [:] }
+            return state.counters.keys.flatMap { kind in
+                state.counters[kind]?.end().map { (kind, $0.user.map { state.actors[$0] }, $0.count) } ?? []
+            }
         }
         guard !counted.isEmpty else { return }
         // It was refused in any case.
         try? trail.record(
-            counted.map { kind, uid, count in
+            counted.map { kind, actor, count in
                 AuditEvent(
-                    kind.action, kind.outcome, by: uid.map(Self.actor) ?? AuditActor(),
-                    detail: uid == nil ? "\(count) more of other users" : "\(count) more")
+                    kind.action, kind.outcome, by: (actor ?? nil) ?? AuditActor(),
+                    detail: actor == nil ? "\(count) more of other users" : "\(count) more")
             })
     }
 
     private func isToRecord(_ event: AuditEvent) -> Bool {
         let limit: Int
         switch (event.action, event.outcome) {
-        case (.open, .denied), (.open, .failed), (.environ, .denied), (.environ, .failed):
+        case (.open, .denied), (.open, .failed), (.environ, .denied), (.environ, .failed),
+            (.nodeFollow, .denied), (.nodeConnect, .denied):
             limit = Self.recordedOpens
         case (.mount, .denied): limit = Self.recordedMounts
         default: return true
         }
         let kind = Kind(action: event.action, outcome: event.outcome)
-        let (isRecorded, isFirst) = counters.withLock { counters in
-            counters[kind, default: DenialCounter(recording: limit)].note(event.actor.uid ?? Self.unknown)
+        let actor = AuditActor(uid: event.actor.uid, user: event.actor.user)
+        let name = actor.uid.map { "uid \($0)" } ?? actor.user ?? ""
+        let (isRecorded, isFirst) = state.withLock { state in
+            let noted = state.counters[kind, default: DenialCounter(recording: limit)].note(name)
+            if noted.isRecorded { state.actors[name] = actor }
+            return noted
         }
         if isFirst {
             clock.asyncAfter(deadline: .now() + .seconds(Self.window)) { [weak self] in self?.end() }
         }
         return isRecorded
-    }
-
-    /// Stands for a user of whom nothing is known; no user has it (chown(2)).
-    private static let unknown = UInt32.max
-
-    private static func actor(_ uid: UInt32) -> AuditActor {
-        uid == unknown ? AuditActor() : AuditActor(uid: uid)
     }
 }

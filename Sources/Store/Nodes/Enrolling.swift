@@ -3,7 +3,7 @@ package import Secrets
 
 /// How a machine becomes a node: somebody makes a token on the server, which one machine redeems.
 extension SecretStore {
-    /// A token by which one machine becomes the node `name`.
+    /// A token by which one machine becomes the node `name`; older ones of that name are refused from then on.
     ///
     /// - Returns: its text, which nobody can have a second time; nil if the store has no CA yet.
     /// - Throws: `.nodeExists`, `.tooManyAllowed`.
@@ -31,7 +31,7 @@ extension SecretStore {
             do throws(StoreError) {
                 try commit(
                     if: [.absent(Keys.node(name)), .absent(place)],
-                    then: [.put(place, record)] + (try expiredEnrollments()),
+                    then: [.put(place, record)] + (try deletedEnrollments(of: name)),
                     recording: [AuditEvent(.nodeToken, by: AuditActor(changingAs: actor), detail: detail)])
             } catch .storage(.conflict(Keys.node(name))) {
                 throw .nodeExists(name)
@@ -95,16 +95,47 @@ extension SecretStore {
         return Found(value: enrollment, record: record)
     }
 
-    /// Those whose time is over: nobody can use them, and nobody would delete them.
-    private func expiredEnrollments() throws(StoreError) -> [Transaction.Change] {
+    /// The tokens that were made and not redeemed, by node.
+    package func enrollments() throws(StoreError) -> [Enrollment] {
+        let snapshot = try storing { () throws(StorageError) in
+            try storage.read([.prefix(Keys.enrollments)], at: nil)
+        }
+        return snapshot.records.compactMap(enrollment).sorted {
+            ($0.node, $0.created) < ($1.node, $1.created)
+        }
+    }
+
+    /// Refuses every token for a node of this name from now on.
+    ///
+    /// - Returns: how many there were.
+    package func deleteEnrollments(
+        of name: NodeName, by actor: Actor = .thisProcess
+    ) throws(StoreError) -> Int {
+        let count = try enrollments().count { $0.node == name }
+        guard count > 0 else { return 0 }
+        try retrying("tokens of node \(name)") { () throws(StoreError) in
+            let event = AuditEvent(
+                .nodeToken, by: AuditActor(changingAs: actor), detail: "\(name) deleted")
+            try commit(if: [], then: try deletedEnrollments(of: name), recording: [event])
+        }
+        return count
+    }
+
+    /// Takes away the tokens for a node of this name, and those whose time is over: nobody can use them, and nobody
+    /// would delete them.
+    func deletedEnrollments(of name: NodeName) throws(StoreError) -> [Transaction.Change] {
         let snapshot = try storing { () throws(StorageError) in
             try storage.read([.prefix(Keys.enrollments)], at: nil)
         }
         let now = Timestamp.now()
         return snapshot.records.filter { record in
-            let bytes = try? openMetadata(record.bytes, record.key)
-            let enrollment = bytes.flatMap { try? Enrollment(decoding: $0) }
-            return enrollment.map { $0.expires <= now } ?? false
+            enrollment(record).map { $0.expires <= now || $0.node == name } ?? false
         }.map { .delete($0.key) }
+    }
+
+    /// Nil if it is damaged.
+    private func enrollment(_ record: StoredRecord) -> Enrollment? {
+        let bytes = try? openMetadata(record.bytes, record.key)
+        return bytes.flatMap { try? Enrollment(decoding: $0) }
     }
 }

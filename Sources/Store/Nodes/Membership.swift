@@ -130,7 +130,10 @@ extension SecretStore {
             let event = AuditEvent(
                 .nodeUpdate, by: AuditActor(changingAs: .thisProcess),
                 detail: "\(membership.node) of \(membership.server)")
-            try commit(if: [], then: [.put(Keys.membership, sealed)], recording: [event])
+            // What another node was sent is sealed to that one's key.
+            let isOther = (try? self.membership())?.id != membership.id
+            let forgotten = isOther ? Keys.allKept.map { Transaction.Change.deletePrefix($0) } : []
+            try commit(if: [], then: [.put(Keys.membership, sealed)] + forgotten, recording: [event])
         }
     }
 }

@@ -39,7 +39,7 @@ package struct Node: Hashable, Sendable {
     package internal(set) var modified: Timestamp
     /// X25519, public: what is sent to the node is sealed to it.
     package let sealingKey: [UInt8]
-    /// SHA-256 of the certificates by which it is known: the newest last. During a renewal there are two.
+    /// SHA-256 of the certificates by which it is known: the newest last. After renewals the one that it shows and others.
     package internal(set) var certificates: [[UInt8]]
     /// What it may follow; an algorithm that is in none of these does not exist for it (R2).
     package internal(set) var allowed: [Grantee]
@@ -59,7 +59,7 @@ package struct Node: Hashable, Sendable {
 
 extension Node {
     private static let revokedFlag: UInt8 = 1
-    static let maximumCertificates = 2
+    static let maximumCertificates = 4
 
     func encoded() -> [UInt8] {
         var writer = RecordWriter(kind: .node)
@@ -95,11 +95,11 @@ extension Node {
 }
 
 /// Somebody who has its token may become a node, once.
-struct Enrollment: Hashable, Sendable {
-    let node: NodeName
-    let created: Timestamp
-    let expires: Timestamp
-    let allowed: [Grantee]
+package struct Enrollment: Hashable, Sendable {
+    package let node: NodeName
+    package let created: Timestamp
+    package let expires: Timestamp
+    package let allowed: [Grantee]
     let policy: NodePolicy
     /// SHA-256 of the token's secret part.
     let hash: [UInt8]

@@ -78,19 +78,24 @@ extension SecretStore {
             guard let record = snapshot.records.first else { throw .nodeMissing(name) }
             let event = AuditEvent(.nodeDelete, by: AuditActor(changingAs: actor), detail: name.text)
             try commit(
-                if: [.unchanged(key, since: record.modified)], then: [.delete(key)], recording: [event])
+                if: [.unchanged(key, since: record.modified)],
+                then: [.delete(key)] + (try deletedEnrollments(of: name)), recording: [event])
         }
     }
 
     // MARK: Certificates
 
-    /// Adds a certificate by which the node is known, in place of the older of two.
+    /// Adds a certificate by which the node is known, beside the one that it shows now: it may never get the new one. Nor
+    /// is the one before in vain: two connections of a node may ask, of which one has ended.
     ///
-    /// - Parameter mark: its SHA-256.
+    /// - Parameters:
+    ///   - mark: its SHA-256.
+    ///   - shown: that of the one that the node shows.
     /// - Throws: `.nodeMissing`.
-    package func addCertificate(_ mark: [UInt8], to name: NodeName) throws(StoreError) {
+    package func addCertificate(_ mark: [UInt8], to name: NodeName, shown: [UInt8]) throws(StoreError) {
         try changing(name, by: .thisProcess) { node in
-            node.certificates = (node.certificates + [mark]).suffix(Node.maximumCertificates)
+            let others = node.certificates.filter { $0 != shown }.suffix(Node.maximumCertificates - 2)
+            node.certificates = node.certificates.filter { $0 == shown } + others + [mark]
             return ["certificate \(hexadecimal(mark).prefix(16))"]
         }
     }
@@ -128,8 +133,11 @@ extension SecretStore {
             guard next.allowed.count <= Node.maximumAllowed else { throw .tooManyAllowed(name) }
             next.modified = .now()
             let detail = ([name.text] + details).joined(separator: " ")
+            // Who is revoked must not come back by a token that is still about.
+            let tokens = next.isRevoked && !found.value.isRevoked ? try deletedEnrollments(of: name) : []
             try commit(
-                if: [.unchanged(found.record.key, since: found.record.modified)], then: [try sealed(next)],
+                if: [.unchanged(found.record.key, since: found.record.modified)],
+                then: [try sealed(next)] + tokens,
                 recording: [AuditEvent(.nodeUpdate, by: AuditActor(changingAs: actor), detail: detail)])
             return next
         }

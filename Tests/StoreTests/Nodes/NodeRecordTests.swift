@@ -86,13 +86,21 @@ import Testing
         }
     }
 
-    @Test func `are known by their two newest certificates`() throws {
+    /// However often the answer to a renewal is lost.
+    @Test func `are known by the certificate that they show, and by the newest that were made`() throws {
         try withAuthority { store in
             let node = try enroll(store, try token(store))
-            for number in 1...3 as ClosedRange<UInt8> {
-                try store.addCertificate([UInt8](repeating: number, count: 32), to: node.name)
+            let shown = node.certificates[0]
+            func add(_ number: UInt8, shown: [UInt8]) throws -> [[UInt8]] {
+                try store.addCertificate([UInt8](repeating: number, count: 32), to: node.name, shown: shown)
+                return try store.node(node.name).certificates
             }
-            #expect(try store.node(node.name).certificates.map(\.first) == [2, 3])
+            for number in 1...9 as ClosedRange<UInt8> {
+                let known = try add(number, shown: shown)
+                #expect(known.first == shown && known.last?.first == number && known.count <= 4)
+            }
+            let known = try add(10, shown: [UInt8](repeating: 9, count: 32))
+            #expect(known.map(\.first) == [9, 7, 8, 10])
         }
     }
 
