@@ -117,6 +117,8 @@ final class Connecting: Sendable {
                 default: break
                 }
             }
+            // What only this program says to the agent, no server says.
+            guard LinkMessage.isFromServer(frame) else { throw LinkError.badFrame }
             try await agent.send(frame: frame)
         }
         return "\(server) ended the connection"

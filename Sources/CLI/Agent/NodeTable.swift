@@ -49,6 +49,7 @@ struct NodeTable {
 
     func follows() -> [(AlgorithmName, [HeldVersion])] { known.keys.map { ($0, held(of: $0)) } }
     var count: Int { known.count }
+    func follows(_ name: AlgorithmName) -> Bool { known[name] != nil }
 
     // MARK: What is shown
 
@@ -79,7 +80,7 @@ struct NodeTable {
     // MARK: What comes
 
     /// In bytes: of the values that come for one view. A server that sends more has something else in mind.
-    static let maximumStaged = 512 << 20
+    static let maximumStaged = 256 << 20
 
     mutating func begin(_ batch: ReceivedBatch, of name: AlgorithmName) {
         if let before = self.batch?.name { known[before]?.staged = [:] }

@@ -168,18 +168,20 @@ final class NodeViews: ViewSource {
             }
             tell(.some([.algorithm(name)]))
             if isWhole { keepView(of: name) }
-        case .gone(let name, let isDenied):
+        case .gone(let name, let isDenied) where state.withLock({ $0.table.follows(name) }):
             state.withLock { $0.table.withdraw(name, isDenied: isDenied) }
             forget(name)
             tell(.some([.algorithm(name)]))
         case .refused(let refusal): refuse(refusal)
-        case .renewed(let key, let certificate):
+        case .renewed(let key, let certificate)
+        where Membership.mayBeShown(key: key, certificate: certificate):
             keep { membership in
                 membership.key = key
                 membership.certificate = certificate
             }
         case .lost(let reason): lose(reason)
-        case .beat, .hello, .follow, .unfollow, .renew, .enroll, .enrolled, .certificate, .connect, .redeem:
+        case .gone, .renewed, .beat, .hello, .follow, .unfollow, .renew, .enroll, .enrolled, .certificate,
+            .connect, .redeem:
             break
         }
         if case .lost = message { return }

@@ -23,6 +23,11 @@ struct NodeFeed {
 
     init(_ session: NodeSession) { self.session = session }
 
+    /// The node may not have any more what is being sent.
+    private struct Overtaken: Error {}
+    /// A view is one frame.
+    private struct TooLong: Error {}
+
     // MARK: What there is to do
 
     /// The node's record may have changed: what it may follow, how long it may go on alone, or that it is none any more.
@@ -85,9 +90,12 @@ struct NodeFeed {
         let views = session.parts.views
         let view: AlgorithmView
         do {
-            view = try await session.parts.work.run(.reading) { try views.view(of: name) }
+            view = try await session.parts.work.runInTurn(.reading) { try views.view(of: name) }
         } catch StoreError.algorithmMissing {
             return try await withdraw(name, outbound)
+        } catch let error where !(error is StoreError) {
+            // Nothing is wrong with what there is: the server ends, or has no threads.
+            throw error
         } catch {
             // What the node shows may be what was just forbidden.
             session.parts.log.error(
@@ -98,7 +106,16 @@ struct NodeFeed {
             return
         }
         guard view.generation != followed[name]?.generation else { return }
-        let sent = try await send(view, of: name, to: node, outbound)
+        let sent: Set<HeldVersion>
+        do { sent = try await send(view, of: name, to: node, outbound) } catch is Overtaken {
+            return try await deny(name, outbound)
+        } catch is TooLong {
+            // What the node shows may be what was just forbidden.
+            session.parts.log.error(
+                "what an algorithm shows is too long for a node, which opens nothing of it",
+                metadata: ["node": "\(session.name)", "algorithm": "\(name)"])
+            return try await withdraw(name, outbound)
+        }
         followed[name]?.held = sent
         followed[name]?.shared = view.shared
         followed[name]?.generation = view.generation
@@ -115,14 +132,22 @@ struct NodeFeed {
         // What its provider has not given is shown, and opens nothing.
         let sent = view.entries.filter { !$0.isUnreadable && !$0.isAwaited }
         let new = sent.filter { !held.contains(HeldVersion($0)) }
+        let longest = LinkView(
+            generation: view.generation, modified: view.modified,
+            entries: view.entries.map { LinkEntry($0, hasValue: true) })
+        guard LinkMessage.view(name, longest).frame().count <= LinkFrame.maximumCount else { throw TooLong() }
         var missing: Set<HeldVersion> = []
         if !new.isEmpty {
             let sealer = try BatchSealer(to: node, for: name)
             try await session.write(.batch(name, key: sealer.encapsulated), outbound)
             try await record(new, of: name)
             for entry in new {
+                // Whoever takes them slowly may have been revoked since they began.
+                if session.isNodeChanged, try await !session.current().mayFollow(name) { throw Overtaken() }
                 let version = HeldVersion(entry)
-                let sealed = try await session.parts.work.run(.reading) { try Self.seal(entry, by: sealer) }
+                let sealed = try await session.parts.work.runInTurn(.reading) {
+                    try Self.seal(entry, by: sealer)
+                }
                 guard let sealed else {
                     missing.insert(version)
                     continue
@@ -147,7 +172,7 @@ struct NodeFeed {
                 .nodeSend, by: actor, home: .algorithm(name), secret: entry.name, id: entry.secret,
                 version: entry.version)
         }
-        try await session.parts.work.run(.changing) { try store.trail.record(events) }
+        try await session.parts.work.runInTurn(.changing) { try store.trail.record(events) }
     }
 
     /// - Returns: nil if the value does not open.
@@ -164,7 +189,7 @@ struct NodeFeed {
     private mutating func deny(_ name: AlgorithmName, _ outbound: FrameWriter) async throws {
         let (trail, actor) = (session.parts.trail, session.actor)
         let event = AuditEvent(.nodeFollow, .denied, by: actor, home: .algorithm(name))
-        try await session.parts.work.run(.changing) { try trail.record([event]) }
+        try await session.parts.work.runInTurn(.changing) { try trail.record([event]) }
         leave(name)
         followed[name] = Followed(held: [], isDenied: true)
         try await session.write(.gone(name, isDenied: true), outbound)

@@ -86,7 +86,7 @@ struct NodeHandshake {
         let name = try NodeCertificates.commonName(of: bytes).flatMap { try? NodeName($0) }
         let (store, trail) = (parts.store, parts.trail)
         let address = address
-        return try await parts.work.run(.reading) { () throws -> (node: Node, mark: [UInt8])? in
+        return try await parts.work.runInTurn(.reading) { () throws -> (node: Node, mark: [UInt8])? in
             let node = try name.flatMap { name in try Self.node(name, in: store) }
             let isKnown = node.map { !$0.isRevoked && $0.certificates.contains(mark) } ?? false
             let actor = AuditActor.node(name, at: address)
@@ -111,7 +111,7 @@ struct NodeHandshake {
         else { return .refused(.malformed) }
         do {
             let (parts, address) = (parts, address)
-            return try await parts.work.run(.changing) { try Self.enroll(enrollment, parts, address) }
+            return try await parts.work.runInTurn(.changing) { try Self.enroll(enrollment, parts, address) }
         } catch StoreError.enrollmentRefused {
             return await refuse(.token)
         } catch StoreError.nodeExists {
@@ -147,7 +147,7 @@ struct NodeHandshake {
         parts.throttle.noteFailure(address)
         let event = AuditEvent(.nodeEnroll, .denied, by: .node(nil, at: address))
         let store = parts.store
-        try? await parts.work.run(.changing) { try store.trail.record([event]) }
+        try? await parts.work.runInTurn(.changing) { try store.trail.record([event]) }
         return .refused(refusal)
     }
 }

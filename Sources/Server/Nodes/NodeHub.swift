@@ -1,4 +1,5 @@
 import Console
+import FoundationEssentials
 import Logging
 import Secrets
 import Store
@@ -9,11 +10,14 @@ final class NodeHub: Sendable {
     /// Of all nodes; and of those that have not shown who they are.
     static let maximumConnections = 2048
     static let maximumStrangers = 64
+    static let maximumOfNode = 2
     /// Of those, of one address.
     static let maximumStrangersOfClient = 16
 
     private struct State {
         var sessions: [ObjectIdentifier: NodeSession] = [:]
+        /// In the order in which they began, by node.
+        var ofNode: [UUID: [NodeSession]] = [:]
         var connections = 0
         var strangers = 0
         /// Changes cannot be read: nobody can say that a view is the newest.
@@ -87,7 +91,17 @@ final class NodeHub: Sendable {
         state.withLock { state in
             state.strangers -= 1
             state.sessions[ObjectIdentifier(session)] = session
+            state.ofNode[session.id, default: []].append(session)
         }
+        // It may not know yet that the one before is gone; but nobody has more.
+        let oldest = state.withLock { state in
+            state.ofNode[session.id].flatMap { $0.count > Self.maximumOfNode ? $0.first : nil }
+        }
+        guard let oldest else { return }
+        oldest.end()
+        log.warning(
+            "a node connects again and again; its oldest connection is ended",
+            metadata: ["node": "\(session.name)"])
     }
 
     func leave(_ session: NodeSession?, _ client: AddressLimit.Client?) {
@@ -96,6 +110,8 @@ final class NodeHub: Sendable {
             state.connections -= 1
             if let session {
                 state.sessions[ObjectIdentifier(session)] = nil
+                state.ofNode[session.id]?.removeAll { $0 === session }
+                if state.ofNode[session.id]?.isEmpty ?? false { state.ofNode[session.id] = nil }
             } else {
                 state.strangers -= 1
             }

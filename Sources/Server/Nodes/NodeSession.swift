@@ -15,6 +15,7 @@ final class NodeSession: Sendable {
     static let maximumFrame = 1 << 20
     /// Algorithms that one node may follow.
     static let maximumFollowed = 4096
+    private static let maximumWaiting = 16
     private static let beat = Duration.seconds(5)
     private static let renewalPause = Duration.seconds(2)
     /// A node that said nothing for so long, or did not take a frame, is gone.
@@ -45,7 +46,7 @@ final class NodeSession: Sendable {
     let mark: [UInt8]
     let actor: AuditActor
     let parts: NodeParts
-    private let id: UUID
+    let id: UUID
 
     init(_ node: Node, _ mark: [UInt8], _ address: String, _ parts: NodeParts) {
         name = node.name
@@ -83,7 +84,10 @@ final class NodeSession: Sendable {
             group.addTask { await self.untilItFails(close) { try await self.watch() } }
             var ending = Ending.closed
             do {
-                while let frame = try await frames.next() { try take(frame) }
+                while let frame = try await frames.next() {
+                    try take(frame)
+                    try await waitForRoom()
+                }
             } catch let error as Ending {
                 ending = error
             } catch {}
@@ -106,16 +110,26 @@ final class NodeSession: Sendable {
         guard let message = try? LinkMessage(decoding: frame) else { throw .malformed }
         switch message {
         case .follow(let name, let held): tell { $0.follows.append((name, held)) }
-        case .unfollow(let name): tell { $0.unfollowed.insert(name) }
+        case .unfollow(let name):
+            tell { pending in
+                pending.follows.removeAll { $0.0 == name }
+                pending.unfollowed.insert(name)
+            }
         case .renew(let request): tell { $0.request = request }
         case .beat: break
         default: throw .malformed
         }
-        let waiting = pending.withLock { pending in
-            pending.heard = .now
-            return pending.follows.count
+        pending.withLock { $0.heard = .now }
+    }
+
+    /// Whether the node's record was changed since it was looked at for what is being sent.
+    var isNodeChanged: Bool { pending.withLock { $0.isNodeChanged } }
+
+    /// What a node holds is told in long frames: no more of them are read than are soon looked at.
+    private func waitForRoom() async throws {
+        while pending.withLock({ $0.follows.count >= Self.maximumWaiting && $0.ending == nil }) {
+            try await Task.sleep(for: .milliseconds(2))
         }
-        guard waiting <= Self.maximumFollowed else { throw .malformed }
     }
 
     private func watch() async throws {
@@ -178,7 +192,8 @@ final class NodeSession: Sendable {
     func current() async throws -> Node {
         let (store, name) = (parts.store, name)
         let node: Node
-        do { node = try await parts.work.run(.reading) { try store.node(name) } } catch StoreError.nodeMissing
+        do { node = try await parts.work.runInTurn(.reading) { try store.node(name) } } catch StoreError
+            .nodeMissing
         {
             throw Ending.revoked
         }
@@ -196,7 +211,7 @@ final class NodeSession: Sendable {
         let (parts, mark) = (parts, mark)
         let certificate: [UInt8]
         do {
-            certificate = try await parts.work.run(.changing) {
+            certificate = try await parts.work.runInTurn(.changing) {
                 let certificate = try OwnAuthority.issue(
                     from: parts.store, for: request, of: node.name, holding: parts.certificateSeconds)
                 try parts.store.addCertificate(

@@ -35,6 +35,11 @@ final class StoreWork: Sendable {
         return try await (kind == .reading ? reading : changing).runIfActive(body)
     }
 
+    /// For those of whom there are few enough, and who wait for their turn: nodes, with one thing to do each.
+    func runInTurn<T: Sendable>(_ kind: Kind, _ body: @escaping @Sendable () throws -> T) async throws -> T {
+        try await (kind == .reading ? reading : changing).runIfActive(body)
+    }
+
     var count: Int { present.load(ordering: .relaxed) }
 
     /// After the last request.

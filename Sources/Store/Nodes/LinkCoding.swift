@@ -27,6 +27,16 @@ private enum Kind: UInt8 {
 }
 
 extension LinkMessage {
+    /// Whether this is of a kind that servers send to nodes.
+    ///
+    /// - Parameter body: without its length.
+    package static func isFromServer(_ body: [UInt8]) -> Bool {
+        switch body.first.flatMap(Kind.init) {
+        case .enrolled, .welcome, .refused, .batch, .value, .view, .gone, .certificate, .beat: true
+        case .enroll, .hello, .follow, .unfollow, .renew, .connect, .redeem, .lost, .renewed, nil: false
+        }
+    }
+
     /// The frame, with its length. What has keys in it is the caller's to wipe.
     package func frame() -> [UInt8] {
         let body = encoded()
@@ -150,7 +160,10 @@ extension LinkMessage {
         case .refused:
             guard let refusal = LinkRefusal(rawValue: try reader.number(UInt8.self)) else { throw .malformed }
             self = .refused(refusal)
-        case .batch: self = .batch(try reader.algorithm(), key: try reader.block())
+        case .batch:
+            let (name, key) = (try reader.algorithm(), try reader.block())
+            guard key.count == Node.sealingKeyCount else { throw .malformed }
+            self = .batch(name, key: key)
         case .value:
             self = .value(
                 try reader.held(), sealed: try reader.remaining(atMost: SecretValue.maximumCount + 64))

@@ -95,16 +95,24 @@ extension RecordReader {
         return HeldVersion(secret: id, version: Version(number: version), modified: try time())
     }
 
+    /// Of the year 9999.
+    private static var lastSecond: Int64 { 253_402_300_799 }
+
     mutating func welcome() throws(RecordFormatError) -> LinkWelcome {
         guard let node = try? NodeName(text()) else { throw .malformed }
-        return LinkWelcome(
+        let welcome = LinkWelcome(
             node: node, id: try id(), policy: try NodePolicy(encoded: try number(UInt32.self)),
             time: try time())
+        // Clocks are subtracted.
+        guard (0...Self.lastSecond).contains(welcome.time.seconds) else { throw .malformed }
+        return welcome
     }
 
     /// Names ascend, each once: a tree looks them up by halves.
     mutating func view() throws(RecordFormatError) -> LinkView {
         let generation = try number(UInt64.self)
+        // There is one after each.
+        guard generation <= UInt64(Int64.max) else { throw .malformed }
         let modified = try time()
         var entries: [LinkEntry] = []
         for _ in 0..<(try number(UInt32.self)) {

@@ -40,6 +40,11 @@ package struct Membership: Sendable {
         self.policy = policy
     }
 
+    /// Whether these can be a node's key and its certificate, by their lengths.
+    package static func mayBeShown(key: SecretValue, certificate: [UInt8]) -> Bool {
+        key.count == keyCount && (1...maximumCertificateCount).contains(certificate.count)
+    }
+
     /// `host:port`, for people.
     package var server: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }

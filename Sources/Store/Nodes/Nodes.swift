@@ -94,8 +94,10 @@ extension SecretStore {
     /// - Throws: `.nodeMissing`.
     package func addCertificate(_ mark: [UInt8], to name: NodeName, shown: [UInt8]) throws(StoreError) {
         try changing(name, by: .thisProcess) { node in
+            // Another machine may have become the node of this name.
+            guard node.certificates.contains(shown) else { return [] }
             let others = node.certificates.filter { $0 != shown }.suffix(Node.maximumCertificates - 2)
-            node.certificates = node.certificates.filter { $0 == shown } + others + [mark]
+            node.certificates = [shown] + others + [mark]
             return ["certificate \(hexadecimal(mark).prefix(16))"]
         }
     }

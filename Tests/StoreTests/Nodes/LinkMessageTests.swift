@@ -35,7 +35,7 @@ import Testing
                     token: try APIKeyID("ab2cd3ef4g"), secret: key, sealingKey: [1, 2], request: [3])),
             .hello, .follow(name, held: [held, held]), .unfollow(name), .renew([1]),
             .enrolled(welcome, certificate: [1], authority: [2, 3]), .welcome(welcome), .refused(.revoked),
-            .batch(name, key: [1]), .value(held, sealed: [1, 2, 3]),
+            .batch(name, key: [UInt8](repeating: 1, count: 32)), .value(held, sealed: [1, 2, 3]),
             .view(
                 name, LinkView(generation: 8, modified: moment, entries: [try entry("A"), try entry("B")])),
             .gone(name, isDenied: true), .certificate([4]), .beat, .lost("why"),
@@ -70,6 +70,42 @@ import Testing
             #expect(throws: RecordFormatError.self) { try LinkMessage(decoding: [kind, 1]) }
         }
         #expect(throws: RecordFormatError.self) { try LinkMessage(decoding: [0x7F, 2]) }
+    }
+
+    /// They are added to, and subtracted from each other.
+    @Test func `with numbers that nothing comes after are refused`() throws {
+        let name = try algorithm()
+        func decoded(_ message: LinkMessage) throws {
+            _ = try LinkMessage(decoding: Array(message.frame().dropFirst(4)))
+        }
+        for seconds in [Int64.min, -1, 253_402_300_800, Int64.max] {
+            let welcome = LinkWelcome(
+                node: try NodeName("worker"), id: UUID(), policy: NodePolicy(maximumStale: 60),
+                time: Timestamp(seconds: seconds, nanoseconds: 0))
+            #expect(throws: RecordFormatError.malformed) { try decoded(.welcome(welcome)) }
+        }
+        for generation in [UInt64.max, 1 << 63] {
+            let view = LinkView(generation: generation, modified: moment, entries: [])
+            #expect(throws: RecordFormatError.malformed) { try decoded(.view(name, view)) }
+        }
+        try decoded(.view(name, LinkView(generation: (1 << 63) - 1, modified: moment, entries: [])))
+        for count in [0, 31, 33] {
+            let key = [UInt8](repeating: 1, count: count)
+            #expect(throws: RecordFormatError.malformed) { try decoded(.batch(name, key: key)) }
+        }
+    }
+
+    @Test func `of a server are told from those that a node's own programs send each other`() throws {
+        for message in try messages() {
+            let isOfServer =
+                switch message {
+                case .enrolled, .welcome, .refused, .batch, .value, .view, .gone, .certificate, .beat: true
+                default: false
+                }
+            let body = Array(message.frame().dropFirst(4))
+            #expect(LinkMessage.isFromServer(body) == isOfServer, "\(body[0])")
+        }
+        #expect(!LinkMessage.isFromServer([]) && !LinkMessage.isFromServer([0x60]))
     }
 
     @Test func `with random bytes in them never end the program`() throws {

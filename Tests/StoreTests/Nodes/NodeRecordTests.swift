@@ -62,11 +62,17 @@ import Testing
         }
     }
 
-    @Test func `of two machines with tokens for one name, one becomes it`() throws {
+    @Test func `are made by the newest token of their name, and come back by none`() throws {
         try withAuthority { store in
             let (first, second) = (try token(store), try token(store))
-            let node = try enroll(store, first)
-            #expect(throws: StoreError.nodeExists(node.name)) { try enroll(store, second) }
+            #expect(throws: StoreError.enrollmentRefused) { try enroll(store, first) }
+            let node = try enroll(store, second)
+            try store.deleteNode(node.name)
+            let third = try token(store)
+            #expect(try store.enrollments().map(\.node) == [node.name])
+            #expect(try store.deleteEnrollments(of: node.name) == 1)
+            #expect(throws: StoreError.enrollmentRefused) { try enroll(store, third) }
+            #expect(try store.deleteEnrollments(of: node.name) == 0)
         }
     }
 
@@ -95,12 +101,14 @@ import Testing
                 try store.addCertificate([UInt8](repeating: number, count: 32), to: node.name, shown: shown)
                 return try store.node(node.name).certificates
             }
-            for number in 1...9 as ClosedRange<UInt8> {
+            for number in 11...19 as ClosedRange<UInt8> {
                 let known = try add(number, shown: shown)
                 #expect(known.first == shown && known.last?.first == number && known.count <= 4)
             }
-            let known = try add(10, shown: [UInt8](repeating: 9, count: 32))
-            #expect(known.map(\.first) == [9, 7, 8, 10])
+            let known = try add(20, shown: [UInt8](repeating: 19, count: 32))
+            #expect(known.map(\.first) == [19, 17, 18, 20])
+            // Of a node that is another by now.
+            #expect(try add(21, shown: shown) == known)
         }
     }
 
