@@ -1,6 +1,8 @@
 """What a node keeps in its state folder, so that its agent can start while the server is away."""
 
+import contextlib
 import errno
+import fcntl
 import os
 import signal
 import sqlite3
@@ -36,18 +38,17 @@ def enrolled(server, machine, *options):
 
 
 def ended(node, sign):
-    """Until its files are closed too: its lock is one, and its arguments go before."""
+    """Until its lock is free: its arguments go before, and its first thread may end before others."""
     (agent,) = node.agents
     os.kill(agent, sign)
 
-    def has_gone() -> bool:
-        try:
-            with open(f"/proc/{agent}/stat") as stat:
-                return stat.read().rsplit(")", 1)[1].split()[0] == "Z"
-        except OSError:
+    def is_free() -> bool:
+        with open(node.state / "agent.lock") as lock, contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
+        return False
 
-    wait_for(has_gone)
+    wait_for(is_free)
 
 
 def restarted(node, sign=signal.SIGTERM):

@@ -268,8 +268,9 @@ print(held(8443, 12), held(8444, 30))
     assert subprocess.run([*on_client, sys.executable, "-c", program], capture_output=True, timeout=60).stdout.split() == [b"5", b"16"]
 
 
-def test_more_strangers_than_there_is_room_for_are_turned_away(store):
-    """And the server goes on: 64 may be there that have not shown who they are."""
+def test_more_strangers_than_there_is_room_for_are_turned_away(store, machine):
+    """And the server goes on: 64 may be there that have not shown who they are. The oldest go first: nodes are not kept
+    out by who says nothing."""
     server = NodeServer(store)
     strangers = [socket.create_connection(("127.0.0.1", server.node_port), timeout=10) for _ in range(80)]
     time.sleep(1)
@@ -283,7 +284,13 @@ def test_more_strangers_than_there_is_room_for_are_turned_away(store):
         except OSError:
             return False
 
-    assert sum(map(is_open, strangers)) == 64
+    held = [is_open(one) for one in strangers]
+    assert sum(held) == 64 and all(held[-32:]) and not any(held[:8])
     assert server.process.poll() is None
+    begin = time.monotonic()
+    server.enroll(machine)
+    machine.mount()
+    connected(machine)
+    assert time.monotonic() - begin < 8, "there was only room when the strangers' time was over"
     wait_for(lambda: not any(map(is_open, strangers)), seconds=20)
     assert server.stop() == 0

@@ -13,8 +13,11 @@ struct NodeHandshake {
     private let connection: FrameChannel
     private let parts: NodeParts
     private let address: String
+    /// Among strangers.
+    private let number: UInt64
 
-    init(_ connection: FrameChannel, _ parts: NodeParts) {
+    init(_ connection: FrameChannel, _ parts: NodeParts, _ number: UInt64) {
+        self.number = number
         self.connection = connection
         self.parts = parts
         address = connection.channel.remoteAddress?.ipAddress ?? "unknown"
@@ -62,7 +65,7 @@ struct NodeHandshake {
         _ frames: inout NIOAsyncChannelInboundStream<[UInt8]>.AsyncIterator, _ outbound: FrameWriter
     ) async -> NodeSession {
         let session = NodeSession(node, mark, address, parts)
-        parts.hub.add(session, AddressLimit.Client(connection.channel.remoteAddress))
+        parts.hub.add(session, AddressLimit.Client(connection.channel.remoteAddress), number)
         try? await connection.channel.pipeline.handler(type: FrameLimits.self).map {
             $0.limit.raise(to: NodeSession.maximumFrame)
         }.get()

@@ -19,7 +19,9 @@ final class NodeHub: Sendable {
         /// In the order in which they began, by node.
         var ofNode: [UUID: [NodeSession]] = [:]
         var connections = 0
-        var strangers = 0
+        /// What ends each of those that have not shown who they are, the oldest first.
+        var strangers: [(number: UInt64, end: @Sendable () -> Void)] = []
+        var lastStranger: UInt64 = 0
         /// Changes cannot be read: nobody can say that a view is the newest.
         var isBlind = false
     }
@@ -70,26 +72,32 @@ final class NodeHub: Sendable {
 
     // MARK: Connections
 
-    /// - Returns: whether there is room for one more.
-    func enter(_ client: AddressLimit.Client?) -> Bool {
-        if let client, !strangersOfClient.enter(client) { return false }
-        let isRoom = state.withLock { state in
-            guard state.connections < Self.maximumConnections, state.strangers < Self.maximumStrangers,
-                !state.isBlind
-            else { return false }
+    /// With too many strangers the oldest makes room: whoever is a node says so at once, and whoever says nothing waits
+    /// for others to be kept out.
+    ///
+    /// - Parameter end: ends the connection.
+    /// - Returns: its number among those that have not shown who they are; nil if there is no room.
+    func enter(_ client: AddressLimit.Client?, _ end: @escaping @Sendable () -> Void) -> UInt64? {
+        if let client, !strangersOfClient.enter(client) { return nil }
+        let (number, oldest) = state.withLock { state -> (UInt64?, (@Sendable () -> Void)?) in
+            guard state.connections < Self.maximumConnections, !state.isBlind else { return (nil, nil) }
+            let oldest =
+                state.strangers.count >= Self.maximumStrangers ? state.strangers.removeFirst().end : nil
             state.connections += 1
-            state.strangers += 1
-            return true
+            state.lastStranger += 1
+            state.strangers.append((state.lastStranger, end))
+            return (state.lastStranger, oldest)
         }
-        if let client, !isRoom { strangersOfClient.leave(client) }
-        return isRoom
+        oldest?()
+        if let client, number == nil { strangersOfClient.leave(client) }
+        return number
     }
 
     /// It has shown who it is.
-    func add(_ session: NodeSession, _ client: AddressLimit.Client?) {
+    func add(_ session: NodeSession, _ client: AddressLimit.Client?, _ number: UInt64) {
         if let client { strangersOfClient.leave(client) }
         state.withLock { state in
-            state.strangers -= 1
+            state.strangers.removeAll { $0.number == number }
             state.sessions[ObjectIdentifier(session)] = session
             state.ofNode[session.id, default: []].append(session)
         }
@@ -104,7 +112,7 @@ final class NodeHub: Sendable {
             metadata: ["node": "\(session.name)"])
     }
 
-    func leave(_ session: NodeSession?, _ client: AddressLimit.Client?) {
+    func leave(_ session: NodeSession?, _ client: AddressLimit.Client?, _ number: UInt64) {
         if session == nil, let client { strangersOfClient.leave(client) }
         state.withLock { state in
             state.connections -= 1
@@ -113,7 +121,7 @@ final class NodeHub: Sendable {
                 state.ofNode[session.id]?.removeAll { $0 === session }
                 if state.ofNode[session.id]?.isEmpty ?? false { state.ofNode[session.id] = nil }
             } else {
-                state.strangers -= 1
+                state.strangers.removeAll { $0.number == number }
             }
         }
     }

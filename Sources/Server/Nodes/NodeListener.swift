@@ -80,13 +80,14 @@ struct NodeListener: Service {
 
     private static func serve(_ connection: FrameChannel, _ parts: NodeParts) async {
         let client = AddressLimit.Client(connection.channel.remoteAddress)
-        guard parts.hub.enter(client) else {
+        let channel = connection.channel
+        guard let number = parts.hub.enter(client, { channel.close(promise: nil) }) else {
             // A channel that is let go of without this ends the process.
             try? await connection.executeThenClose { _, _ in }
             return
         }
-        let session = await NodeHandshake(connection, parts).run()
-        parts.hub.leave(session, client)
+        let session = await NodeHandshake(connection, parts, number).run()
+        parts.hub.leave(session, client, number)
     }
 
     /// Ends a connection that has not shown who it is in time.
